@@ -1,0 +1,197 @@
+//! Layer 4: the admin server: health, readiness, statistics and purges, on an address of its own.
+//!
+//! `GET /health` and `GET /ready` are open, as load balancers need them; everything else takes a bearer token.
+
+use crate::config::TokenRole;
+use crate::core::id::{SiteId, Tag, TokenId};
+use crate::core::purge::{Mode, Selector};
+use crate::core::url::{Scheme, normalise_host};
+use crate::node::NodeState;
+use crate::snapshot::Snapshot;
+use crate::wire::admin::{ErrorReply, Status};
+use crate::wire::purge::{self, MAX_BODY_BYTES, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// The admin server's routes.
+pub fn routes(node: Arc<NodeState>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/stats", get(stats))
+        .route("/purges", post(purges))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(node)
+}
+
+async fn health(State(node): State<Arc<NodeState>>) -> Json<Status> {
+    Json(Status { status: "ok".into(), node: node.info.node.clone() })
+}
+
+async fn ready(State(node): State<Arc<NodeState>>) -> (StatusCode, Json<Status>) {
+    let (code, status) = match node.is_ready() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not taking requests"),
+    };
+    (code, Json(Status { status: status.into(), node: node.info.node.clone() }))
+}
+
+async fn stats(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result<Response, Denied> {
+    let snapshot = node.snapshot();
+    authenticate(&snapshot, &headers)?;
+    Ok(Json(node.stats()).into_response())
+}
+
+async fn purges(
+    State(node): State<Arc<NodeState>>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Result<Json<PurgeReply>, Denied> {
+    let snapshot = node.snapshot();
+    let (token, role) = authenticate(&snapshot, &headers)?;
+    if *role == TokenRole::Read {
+        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
+    }
+    let request: PurgeRequest = serde_json::from_slice(&body).map_err(|error| {
+        Denied::bad_request(format!("the body is not a purge: {error}"), "see `purge-cli --help`, which sends good ones")
+    })?;
+    let selectors = select(&snapshot, &request.targets)?;
+    for selector in &selectors {
+        permit(role, token, selector)?;
+    }
+    let mode = match request.mode {
+        purge::Mode::Hard => Mode::Hard,
+        purge::Mode::Soft => Mode::Soft,
+    };
+    let applied = node.purges.apply(&selectors, mode);
+    let first = &selectors[0];
+    tracing::info!(
+        %token, mode = mode.as_str(), selectors = selectors.len(), %first, applied_seq = applied.get(), "purged"
+    );
+    Ok(Json(PurgeReply {
+        node: node.info.node.clone(),
+        boot_id: node.info.boot_id.clone(),
+        applied_seq: applied.get(),
+        targets: selectors.len(),
+    }))
+}
+
+async fn nothing_here() -> Denied {
+    Denied {
+        status: StatusCode::NOT_FOUND,
+        error: "there is nothing at this path".into(),
+        hint: Some("GET /health, GET /ready, GET /stats, POST /purges".into()),
+    }
+}
+
+async fn wrong_method() -> Denied {
+    Denied {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        error: "this path does not take this method".into(),
+        hint: Some("GET /health, GET /ready, GET /stats, POST /purges".into()),
+    }
+}
+
+/// Why the admin server does not do what it was asked.
+struct Denied {
+    status: StatusCode,
+    error: String,
+    hint: Option<String>,
+}
+
+impl Denied {
+    fn bad_request(error: String, hint: &str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, hint: Some(hint.to_owned()) }
+    }
+
+    fn forbidden(error: String) -> Self {
+        let hint = Some("use a token whose role and sites cover this, see [[tokens]] in the fleet file".to_owned());
+        Self { status: StatusCode::FORBIDDEN, error, hint }
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(ErrorReply { error: self.error, hint: self.hint })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let value = axum::http::HeaderValue::from_static("Bearer realm=\"tidewall\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+fn authenticate<'s>(snapshot: &'s Snapshot, headers: &HeaderMap) -> Result<(&'s TokenId, &'s TokenRole), Denied> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = value.and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
+    });
+    let (error, hint) = match secret {
+        Some(secret) => match snapshot.token(secret) {
+            Some(token) => return Ok(token),
+            None => ("the token is not accepted", "it is none of [[tokens]] in the node's fleet file"),
+        },
+        None => ("a bearer token is needed", "send it as Authorization: Bearer TOKEN"),
+    };
+    Err(Denied { status: StatusCode::UNAUTHORIZED, error: error.into(), hint: Some(hint.into()) })
+}
+
+fn permit(role: &TokenRole, token: &TokenId, selector: &Selector) -> Result<(), Denied> {
+    match (role, selector.site()) {
+        (TokenRole::Admin, _) => Ok(()),
+        (TokenRole::Purge(sites), Some(site)) if sites.contains(site) => Ok(()),
+        (_, Some(site)) => Err(Denied::forbidden(format!("token {token} may not purge site {site}"))),
+        (_, None) => Err(Denied::forbidden(format!("token {token} may not purge everything"))),
+    }
+}
+
+/// What is asked for, in the core's terms; or what is wrong with it.
+fn select(snapshot: &Snapshot, targets: &[Target]) -> Result<Vec<Selector>, Denied> {
+    if targets.is_empty() || targets.len() > MAX_SELECTORS {
+        let error = format!("a purge has 1 to {MAX_SELECTORS} targets, this one has {}", targets.len());
+        return Err(Denied::bad_request(error, "send fewer at a time"));
+    }
+    targets.iter().map(|target| selector(snapshot, target)).collect()
+}
+
+fn selector(snapshot: &Snapshot, target: &Target) -> Result<Selector, Denied> {
+    let bad = |error: String| Denied::bad_request(error, "see the fleet file for sites and hosts");
+    let site_named = |name: &str| -> Result<SiteId, Denied> {
+        let id = SiteId::new(name).map_err(|error| bad(format!("site {name:?}: {error}")))?;
+        snapshot.fleet.site(&id).map(|site| site.id.clone()).ok_or_else(|| bad(format!("there is no site {name:?}")))
+    };
+    Ok(match target {
+        Target::Url { url } => {
+            let url = snapshot.fleet.site_url(url).map_err(|error| bad(error.to_string()))?;
+            Selector::Url { site: url.site, host: url.host, path: url.path, query: url.query }
+        }
+        Target::Prefix { url } => {
+            if url.contains(['?', '#']) {
+                return Err(bad(format!("{url:?}: a prefix is of paths, without a query")));
+            }
+            let url = snapshot.fleet.site_url(url).map_err(|error| bad(error.to_string()))?;
+            Selector::prefix(url.site, url.host, url.path).map_err(|error| bad(error.to_string()))?
+        }
+        Target::Tag { site, tag } => Selector::Tag {
+            site: site_named(site)?,
+            tag: Tag::new(tag).map_err(|error| bad(format!("tag {tag:?}: {error}")))?,
+        },
+        Target::Host { host } => {
+            let host =
+                normalise_host(host, Scheme::Http).map_err(|error| bad(format!("host {host:?}: {error}")))?;
+            let site =
+                snapshot.fleet.site_of_host(&host).ok_or_else(|| bad(format!("no site has the host {host:?}")))?;
+            Selector::Host { site: site.id.clone(), host }
+        }
+        Target::Site { site } => Selector::Site { site: site_named(site)? },
+        Target::Everything => Selector::Everything,
+    })
+}

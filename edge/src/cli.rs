@@ -1,0 +1,55 @@
+//! Layer 5: the command line of `edge`.
+
+use crate::core::id::NodeId;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  edge check --config fleet.toml
+  edge run --config fleet.toml --node fra-1
+  edge completions bash > /etc/bash_completion.d/edge
+
+Signals: SIGTERM and SIGINT drain and stop the node; SIGHUP takes the fleet file anew, whole or not at all.
+Logs go to stderr; EDGE_LOG sets what is logged (error, warn, info, debug).
+Exit codes: 0 done, 1 the fleet file, a secret or an address can't be used, 2 wrong usage.";
+
+/// Tidewall's cache node: a PoP edge or an origin shield.
+#[derive(Debug, Parser)]
+#[command(name = "edge", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `edge` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node of the fleet until SIGTERM
+    ///
+    /// As soon as it listens, one line of JSON on stdout says where: {"node":…,"public":…,"admin":…}.
+    Run {
+        /// The fleet file
+        #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
+        config: PathBuf,
+        /// The node's name in the fleet file
+        #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
+        node: NodeId,
+    },
+    /// Check a fleet file, and list everything that is wrong with it
+    Check {
+        /// The fleet file
+        #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
+        config: PathBuf,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}

@@ -1,0 +1,27 @@
+//! Layer 1: the pure core. `now` and seeds are arguments; nothing here performs I/O, reads a clock, draws randomness
+//! or logs. The node, the simulator and the command-line tools all ask these functions, so a decision has one home.
+
+pub mod id;
+pub mod time;
+
+pub mod key;
+pub mod url;
+
+pub mod cache_control;
+pub mod freshness;
+pub mod range;
+pub mod reuse;
+pub mod store_rule;
+pub mod validate;
+pub mod vary;
+
+pub mod purge;
+pub mod tags;
+
+pub mod health;
+pub mod route;
+pub mod site_rule;
+pub mod tier;
+
+pub mod cache_status;
+pub mod forwarded;

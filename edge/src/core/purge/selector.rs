@@ -1,0 +1,238 @@
+//! What a purge selects, and what of a stored response it is matched against.
+
+use crate::core::id::{SiteId, Tag};
+use crate::core::key::Framed;
+use crate::core::url::SiteUrl;
+use std::fmt;
+use thiserror::Error;
+
+/// Longest path prefix that a purge may name, in bytes.
+pub const MAX_PREFIX_BYTES: usize = 2048;
+
+/// What becomes of the responses that a purge selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Never serve them again.
+    Hard,
+    /// Take them for stale from now on: they may be served while they are revalidated, within the site's bound.
+    Soft,
+}
+
+impl Mode {
+    /// `hard` or `soft`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+        }
+    }
+}
+
+/// A prefix that no purge can name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SelectorError {
+    /// A path or prefix does not begin with `/`.
+    #[error("a path begins with \"/\", this one is {0:?}")]
+    NotAPath(String),
+    /// A prefix is longer than [`MAX_PREFIX_BYTES`].
+    #[error("a prefix has at most {MAX_PREFIX_BYTES} bytes, this one has {0}")]
+    TooLong(usize),
+}
+
+/// What a purge selects. Hosts, paths and queries are in the form that [`crate::core::url`] gives them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// One URL: every scheme, every variant.
+    Url {
+        /// The site that the host belongs to.
+        site: SiteId,
+        /// The host.
+        host: String,
+        /// The path.
+        path: String,
+        /// The query, without the `?`.
+        query: Option<String>,
+    },
+    /// Every URL of a host whose path begins with this; queries don't matter.
+    Prefix {
+        /// The site that the host belongs to.
+        site: SiteId,
+        /// The host.
+        host: String,
+        /// What the path begins with.
+        path: String,
+    },
+    /// Every response of a site that was stored with this tag.
+    Tag {
+        /// The site.
+        site: SiteId,
+        /// The tag.
+        tag: Tag,
+    },
+    /// Every URL of a host.
+    Host {
+        /// The site that the host belongs to.
+        site: SiteId,
+        /// The host.
+        host: String,
+    },
+    /// Every URL of every host of a site.
+    Site {
+        /// The site.
+        site: SiteId,
+    },
+    /// Everything that the node holds.
+    Everything,
+}
+
+/// Selectors are looked up by hash: 128 bits of BLAKE3, so that nobody can make two of them meet.
+pub(super) type SelectorId = [u8; 16];
+
+fn id(kind: &'static [u8], site: &SiteId, parts: &[&[u8]]) -> SelectorId {
+    let mut hash = Framed::new(b"tidewall selector 1");
+    hash.part(kind);
+    hash.part(site.as_str().as_bytes());
+    for part in parts {
+        hash.part(part);
+    }
+    hash.finish()
+}
+
+fn url_id(site: &SiteId, host: &str, path: &str, query: Option<&str>) -> SelectorId {
+    match query {
+        Some(query) => id(b"url?", site, &[host.as_bytes(), path.as_bytes(), query.as_bytes()]),
+        None => id(b"url", site, &[host.as_bytes(), path.as_bytes()]),
+    }
+}
+
+pub(super) fn prefix_id(site: &SiteId, host: &str, prefix: &[u8]) -> SelectorId {
+    id(b"prefix", site, &[host.as_bytes(), prefix])
+}
+
+fn host_id(site: &SiteId, host: &str) -> SelectorId {
+    id(b"host", site, &[host.as_bytes()])
+}
+
+fn site_id(site: &SiteId) -> SelectorId {
+    id(b"site", site, &[])
+}
+
+fn tag_id(site: &SiteId, tag: &Tag) -> SelectorId {
+    id(b"tag", site, &[tag.as_str().as_bytes()])
+}
+
+impl Selector {
+    /// A prefix selector, checked.
+    ///
+    /// # Errors
+    /// [`SelectorError`] if the prefix does not begin with `/` or is too long.
+    pub fn prefix(site: SiteId, host: String, path: String) -> Result<Self, SelectorError> {
+        if !path.starts_with('/') {
+            return Err(SelectorError::NotAPath(path));
+        }
+        if path.len() > MAX_PREFIX_BYTES {
+            return Err(SelectorError::TooLong(path.len()));
+        }
+        Ok(Self::Prefix { site, host, path })
+    }
+
+    /// The site that the selector is confined to; `None` for [`Selector::Everything`].
+    pub fn site(&self) -> Option<&SiteId> {
+        match self {
+            Self::Url { site, .. }
+            | Self::Prefix { site, .. }
+            | Self::Tag { site, .. }
+            | Self::Host { site, .. }
+            | Self::Site { site } => Some(site),
+            Self::Everything => None,
+        }
+    }
+
+    /// `None` for [`Selector::Everything`], which has a place of its own in the index.
+    pub(super) fn id(&self) -> Option<SelectorId> {
+        Some(match self {
+            Self::Url { site, host, path, query } => url_id(site, host, path, query.as_deref()),
+            Self::Prefix { site, host, path } => prefix_id(site, host, path.as_bytes()),
+            Self::Tag { site, tag } => tag_id(site, tag),
+            Self::Host { site, host } => host_id(site, host),
+            Self::Site { site } => site_id(site),
+            Self::Everything => return None,
+        })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { site, host, path, query } => {
+                write!(f, "url {host}{path}")?;
+                if let Some(query) = query {
+                    write!(f, "?{query}")?;
+                }
+                write!(f, " of site {site}")
+            }
+            Self::Prefix { site, host, path } => write!(f, "prefix {host}{path} of site {site}"),
+            Self::Tag { site, tag } => write!(f, "tag {tag} of site {site}"),
+            Self::Host { site, host } => write!(f, "host {host} of site {site}"),
+            Self::Site { site } => write!(f, "site {site}"),
+            Self::Everything => f.write_str("everything"),
+        }
+    }
+}
+
+/// What of a response purges are matched against: its URL and its tags. Made once, when the response is stored.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    site: SiteId,
+    host: Box<str>,
+    path: Box<str>,
+    url: SelectorId,
+    host_id: SelectorId,
+    site_id: SelectorId,
+    tags: Box<[SelectorId]>,
+}
+
+impl Subject {
+    /// The subject of a response to `url` with these tags.
+    pub fn new(url: &SiteUrl, tags: &[Tag]) -> Self {
+        Self {
+            url: url_id(&url.site, &url.host, &url.path, url.query.as_deref()),
+            host_id: host_id(&url.site, &url.host),
+            site_id: site_id(&url.site),
+            tags: tags.iter().map(|tag| tag_id(&url.site, tag)).collect(),
+            site: url.site.clone(),
+            host: url.host.as_str().into(),
+            path: url.path.as_str().into(),
+        }
+    }
+
+    /// The same URL with other tags: a 304 may bring new ones.
+    #[must_use]
+    pub fn with_tags(&self, tags: &[Tag]) -> Self {
+        Self { tags: tags.iter().map(|tag| tag_id(&self.site, tag)).collect(), ..self.clone() }
+    }
+
+    /// The site of the response.
+    pub fn site(&self) -> &SiteId {
+        &self.site
+    }
+
+    /// The host in its one form.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, beginning with `/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Heap bytes that the subject holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.site.as_str().len() + self.host.len() + self.path.len() + self.tags.len() * size_of::<SelectorId>()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &SelectorId> {
+        [&self.url, &self.host_id, &self.site_id].into_iter().chain(self.tags.iter())
+    }
+}

@@ -1,0 +1,128 @@
+use super::*;
+use crate::core::id::{PurgeSeq, SiteId, Tag};
+use crate::core::reuse::PurgeMark;
+use crate::core::time::Timestamp;
+use crate::core::url::{Scheme, SiteUrl};
+
+const HOST: &str = "docs.example.com";
+
+fn site() -> SiteId {
+    SiteId::new("docs").expect("a good name")
+}
+
+fn tag(text: &str) -> Tag {
+    Tag::new(text).expect("a good tag")
+}
+
+fn subject(path: &str, tags: &[&str]) -> Subject {
+    let (path, query) = crate::core::url::split_target(path);
+    let url = SiteUrl {
+        site: site(),
+        scheme: Scheme::Http,
+        host: HOST.into(),
+        path: path.into(),
+        query: query.map(str::to_owned),
+    };
+    Subject::new(&url, &tags.iter().map(|t| tag(t)).collect::<Vec<_>>())
+}
+
+fn url(target: &str) -> Selector {
+    let (path, query) = crate::core::url::split_target(target);
+    Selector::Url { site: site(), host: HOST.into(), path: path.into(), query: query.map(str::to_owned) }
+}
+
+fn prefix(path: &str) -> Selector {
+    Selector::prefix(site(), HOST.into(), path.into()).expect("a good prefix")
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+/// Applies `selector` hard after an entry was filled, and says whether it hides the entry.
+fn check(selector: Selector, entry: &Subject, hidden: bool) {
+    let mut index = Index::new();
+    let mark = Mark::new(index.applied());
+    index.apply(&selector, Mode::Hard, at(1));
+    let want = if hidden { PurgeMark::Hard } else { PurgeMark::Valid };
+    assert_eq!(index.verdict(entry, &mark), want, "{selector}");
+    assert_eq!(index.selects_since(entry, PurgeSeq::ZERO), hidden, "{selector}");
+    let later = Mark::new(index.applied());
+    assert_eq!(index.verdict(entry, &later), PurgeMark::Valid, "{selector} hides what was filled after it");
+}
+
+#[test]
+fn selectors_select_what_they_say() {
+    let page = subject("/docs/a?x=1", &["release:v1", "dir:docs"]);
+    let other_site = SiteId::new("shop").expect("a good name");
+    check(url("/docs/a?x=1"), &page, true);
+    check(url("/docs/a"), &page, false);
+    check(url("/docs/a?x=2"), &page, false);
+    check(prefix("/"), &page, true);
+    check(prefix("/docs/"), &page, true);
+    check(prefix("/docs/a"), &page, true);
+    check(prefix("/docs/ab"), &page, false);
+    check(prefix("/doc/"), &page, false);
+    check(Selector::Tag { site: site(), tag: tag("dir:docs") }, &page, true);
+    check(Selector::Tag { site: site(), tag: tag("dir:doc") }, &page, false);
+    check(Selector::Tag { site: other_site.clone(), tag: tag("dir:docs") }, &page, false);
+    check(Selector::Host { site: site(), host: HOST.into() }, &page, true);
+    check(Selector::Host { site: site(), host: "www.example.com".into() }, &page, false);
+    check(Selector::Site { site: site() }, &page, true);
+    check(Selector::Site { site: other_site }, &page, false);
+    check(Selector::Everything, &page, true);
+}
+
+#[test]
+fn a_fill_in_flight_is_hidden_by_its_fence() {
+    let mut index = Index::new();
+    let page = subject("/a", &["t"]);
+    let fence = index.applied();
+    index.apply(&Selector::Tag { site: site(), tag: tag("t") }, Mode::Hard, at(1));
+    index.apply(&url("/unrelated"), Mode::Hard, at(2));
+    let filled_late = Mark::new(fence);
+    assert_eq!(index.verdict(&page, &filled_late), PurgeMark::Hard);
+}
+
+#[test]
+fn a_soft_purge_marks_and_a_hard_one_before_it_still_hides() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let soft = Mark::new(index.applied());
+    index.apply(&url("/a"), Mode::Soft, at(7));
+    assert_eq!(index.verdict(&page, &soft), PurgeMark::Soft { since: at(7) });
+    index.apply(&url("/b"), Mode::Hard, at(8));
+    assert_eq!(index.verdict(&page, &soft), PurgeMark::Soft { since: at(7) }, "the mark outlives the check");
+    index.apply(&url("/a"), Mode::Hard, at(9));
+    index.apply(&url("/a"), Mode::Soft, at(10));
+    assert_eq!(index.verdict(&page, &soft), PurgeMark::Hard, "soft after hard");
+}
+
+#[test]
+fn a_checked_entry_costs_one_load_until_the_next_purge() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let mark = Mark::new(index.applied());
+    index.apply(&url("/b"), Mode::Hard, at(1));
+    assert!(!Index::is_current(&mark, index.applied()));
+    assert_eq!(index.verdict(&page, &mark), PurgeMark::Valid);
+    assert!(Index::is_current(&mark, index.applied()));
+    index.apply(&url("/c"), Mode::Hard, at(2));
+    assert!(!Index::is_current(&mark, index.applied()));
+}
+
+#[test]
+fn retirement_hides_more_but_never_less() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let unchecked = Mark::new(index.applied());
+    let hidden = Mark::new(index.applied());
+    index.apply(&url("/a"), Mode::Hard, at(0));
+    for n in 0..MAX_RULES {
+        index.apply(&url(&format!("/{n}")), Mode::Hard, at(1));
+    }
+    assert_eq!(index.verdict(&page, &hidden), PurgeMark::Hard);
+    assert_eq!(index.verdict(&subject("/never-purged", &[]), &unchecked), PurgeMark::Hard);
+    let after = Mark::new(index.applied());
+    assert_eq!(index.verdict(&page, &after), PurgeMark::Valid);
+}

@@ -1,0 +1,254 @@
+//! May a shared cache store this response (RFC 9111 §3)? And what of it is stored (§3.1)?
+
+pub mod head;
+
+pub use head::{RequestHead, ResponseHead};
+
+use super::cache_control::fields::{parse_digits, remove_hop_by_hop};
+use super::cache_control::{FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
+use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
+use super::time::{Timestamp, http_date_value, parse_http_date};
+use super::validate::validators;
+use super::vary::{VaryRefusal, VaryRule};
+use head::{is_heuristically_cacheable, is_understood};
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode};
+use std::time::Duration;
+
+/// What a site says about storing. The default is RFC 9111's shared cache, without a bound on size.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StorePolicy {
+    /// Lifetimes, and the fields that state them.
+    pub lifetime: LifetimePolicy,
+    /// The site's rules say that requests like this one go past the cache.
+    pub pass: bool,
+    /// Store responses that set cookies, `Set-Cookie` included: each client then gets the first one's cookies.
+    pub store_set_cookie: bool,
+    /// Follow the request's `Cache-Control: no-store` (RFC 9111 §5.2.1.5). Clients can then keep things out of the
+    /// cache, so an edge does not by default; request directives are advice (§5.2.1).
+    pub honour_request_directives: bool,
+    /// Responses whose `Content-Length` exceeds this are not stored; one that turns out to be longer is the store's
+    /// to refuse.
+    pub max_object_bytes: Option<u64>,
+}
+
+/// The verdict of [`may_store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// It may be stored, in the form that [`stored_head`] gives it.
+    Yes,
+    /// It may not, and this is the first reason found.
+    No(NoStore),
+}
+
+/// Why a response may not be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoStore {
+    /// The site passes such requests.
+    SitePass,
+    /// The request's method is not GET.
+    Method,
+    /// The request has a body, which the cache key doesn't cover.
+    RequestBody,
+    /// The request says `no-store`, and the site follows it.
+    RequestNoStore,
+    /// The response says `no-store` (RFC 9111 §5.2.2.5).
+    ResponseNoStore,
+    /// The response says `must-understand` and its status is not understood (RFC 9111 §5.2.2.3).
+    MustUnderstand,
+    /// The response is `private` (RFC 9111 §5.2.2.7).
+    Private,
+    /// The request was authorized and nothing in the response allows sharing (RFC 9111 §3.5).
+    Authorization,
+    /// The response sets a cookie.
+    SetCookie,
+    /// `Vary: *` (RFC 9111 §4.1).
+    VaryStar,
+    /// A `Vary` that can't be read or names too many fields.
+    VaryUnreadable,
+    /// A part of a representation: 206, or a `Content-Range`.
+    Partial,
+    /// The status can't be cached without a stated lifetime, or not at all.
+    Status,
+    /// It is stale at once and can't be validated, so storing it would be no use.
+    NeverReusable,
+    /// Its `Content-Length` exceeds the site's bound.
+    TooLarge,
+}
+
+impl NoStore {
+    /// A word for metrics, Cache-Status and `explain`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SitePass => "site-pass",
+            Self::Method => "method",
+            Self::RequestBody => "request-body",
+            Self::RequestNoStore => "request-no-store",
+            Self::ResponseNoStore => "no-store",
+            Self::MustUnderstand => "must-understand",
+            Self::Private => "private",
+            Self::Authorization => "authorization",
+            Self::SetCookie => "set-cookie",
+            Self::VaryStar => "vary-star",
+            Self::VaryUnreadable => "vary-unreadable",
+            Self::Partial => "partial",
+            Self::Status => "status",
+            Self::NeverReusable => "never-reusable",
+            Self::TooLarge => "too-large",
+        }
+    }
+}
+
+/// Whether a shared cache may store `resp`, obtained by `req` (RFC 9111 §3).
+///
+/// Also asked after a validation, with the merged head: an origin may say `private` in a 304.
+pub fn may_store(req: RequestHead<'_>, resp: ResponseHead<'_>, policy: &StorePolicy) -> Store {
+    let directives = effective_directives(resp.headers, &policy.lifetime.target_list);
+    let refusal = refused_by_site_or_request(req, policy)
+        .or_else(|| refused_by_response(req, resp, &directives, policy))
+        .or_else(|| refused_for_lifetime(resp, &directives, policy));
+    refusal.map_or(Store::Yes, Store::No)
+}
+
+/// The head to store for a response that [`may_store`] allowed (RFC 9111 §3.1): without the fields of one hop and those
+/// listed in `private="…"` and `no-cache="…"`; without `Age`, which is reckoned anew at each reuse; and with a `Date`
+/// (RFC 9110 §6.6.1). Cookies are left out unless the site stores them.
+///
+/// Work out [`super::freshness::Freshness`] and [`VaryRule`] from the head as received, before this.
+pub fn stored_head(resp: ResponseHead<'_>, policy: &StorePolicy, response_time: Timestamp) -> HeaderMap {
+    let mut headers = resp.headers.clone();
+    strip_unstorable_fields(&mut headers, &effective_directives(resp.headers, &policy.lifetime.target_list));
+    if !policy.store_set_cookie {
+        for name in COOKIE_SETTERS {
+            headers.remove(name);
+        }
+    }
+    headers.remove(header::AGE);
+    if headers.get(header::DATE).and_then(parse_http_date).is_none() {
+        headers.insert(header::DATE, http_date_value(response_time));
+    }
+    headers
+}
+
+/// Removes what may not be stored: see [`remove_hop_by_hop`], and the fields that `private="…"` and `no-cache="…"`
+/// list. Leaving out the latter meets RFC 9111 §5.2.2.4, which forbids only their reuse without validation.
+pub fn strip_unstorable_fields(headers: &mut HeaderMap, directives: &ResponseDirectives) {
+    remove_hop_by_hop(headers);
+    for name in directives.listed_fields() {
+        headers.remove(name);
+    }
+}
+
+/// Whether a request has a body: a `Transfer-Encoding`, or a `Content-Length` that isn't zero (RFC 9112 §6.3). One
+/// that can't be read counts as a body.
+pub fn has_body(headers: &HeaderMap) -> bool {
+    let nonzero = |line: &http::HeaderValue| parse_digits(line.as_bytes()) != Some(0);
+    headers.contains_key(header::TRANSFER_ENCODING) || headers.get_all(header::CONTENT_LENGTH).iter().any(nonzero)
+}
+
+fn refused_by_site_or_request(req: RequestHead<'_>, policy: &StorePolicy) -> Option<NoStore> {
+    if policy.pass {
+        return Some(NoStore::SitePass);
+    }
+    if req.method != Method::GET {
+        return Some(NoStore::Method);
+    }
+    if has_body(req.headers) {
+        return Some(NoStore::RequestBody);
+    }
+    if policy.honour_request_directives && RequestDirectives::from_headers(req.headers).no_store {
+        return Some(NoStore::RequestNoStore);
+    }
+    None
+}
+
+fn refused_by_response(
+    req: RequestHead<'_>,
+    resp: ResponseHead<'_>,
+    directives: &ResponseDirectives,
+    policy: &StorePolicy,
+) -> Option<NoStore> {
+    // must-understand comes with no-store, for the caches that know neither it nor the status (§5.2.2.3).
+    match (directives.must_understand, is_understood(resp.status)) {
+        (true, false) => return Some(NoStore::MustUnderstand),
+        (false, _) if directives.no_store => return Some(NoStore::ResponseNoStore),
+        (true, true) | (false, _) => {}
+    }
+    if directives.private == Some(FieldScope::Whole) {
+        return Some(NoStore::Private);
+    }
+    if req.headers.contains_key(header::AUTHORIZATION) && !shares_despite_authorization(directives) {
+        return Some(NoStore::Authorization);
+    }
+    let sets_cookie = COOKIE_SETTERS.iter().any(|name| {
+        resp.headers.contains_key(*name) && !directives.listed_fields().any(|listed| listed.as_str() == *name)
+    });
+    if sets_cookie && !policy.store_set_cookie {
+        return Some(NoStore::SetCookie);
+    }
+    if resp.status == StatusCode::PARTIAL_CONTENT || resp.headers.contains_key(header::CONTENT_RANGE) {
+        return Some(NoStore::Partial);
+    }
+    if let (Some(bound), Some(length)) = (policy.max_object_bytes, content_length(resp.headers))
+        && length > bound
+    {
+        return Some(NoStore::TooLarge);
+    }
+    match VaryRule::from_response(resp.headers) {
+        Ok(_) => None,
+        Err(VaryRefusal::Star) => Some(NoStore::VaryStar),
+        Err(VaryRefusal::Malformed | VaryRefusal::TooManyFields) => Some(NoStore::VaryUnreadable),
+    }
+}
+
+/// The status must be final and storable at all, and something must give the response a lifetime or allow the cache
+/// to (RFC 9111 §3, last item); and it must be of some use.
+fn refused_for_lifetime(
+    resp: ResponseHead<'_>,
+    directives: &ResponseDirectives,
+    policy: &StorePolicy,
+) -> Option<NoStore> {
+    if resp.status.is_informational() || resp.status == StatusCode::NOT_MODIFIED {
+        return Some(NoStore::Status);
+    }
+    // Only whether there is a lifetime matters here, not when it ends, so the moment of arrival can be any: without a
+    // `Date`, an `Expires` in the past is taken for one in the future, and what is stored is found stale at once.
+    let lifetime = Lifetime::of(resp, directives, &policy.lifetime, Timestamp::EPOCH);
+    let site_or_origin_allows = lifetime.source.is_explicit()
+        || directives.public
+        || matches!(lifetime.source, LifetimeSource::NegativeTtl(_))
+        || is_heuristically_cacheable(resp.status);
+    if !site_or_origin_allows {
+        return Some(NoStore::Status);
+    }
+    let fresh_for_a_while = lifetime.duration > Duration::ZERO && !directives.no_cache_whole();
+    if !fresh_for_a_while && validators(resp.headers).is_none() && !has_stale_window(directives, policy) {
+        return Some(NoStore::NeverReusable);
+    }
+    None
+}
+
+/// Whether a stale answer from it could ever be given; [`super::freshness::Freshness`] knows the bounds.
+fn has_stale_window(directives: &ResponseDirectives, policy: &StorePolicy) -> bool {
+    let window = |stated: Option<Duration>, default| stated.unwrap_or(default) > Duration::ZERO;
+    let lifetime = &policy.lifetime;
+    let forbidden = directives.no_cache_whole() || directives.must_revalidate || directives.proxy_revalidate;
+    !forbidden
+        && (window(directives.stale_while_revalidate, lifetime.default_stale_while_revalidate)
+            || window(directives.stale_if_error, lifetime.default_stale_if_error))
+}
+
+/// RFC 9111 §3.5. The site's own rules don't count: only the origin knows what its authorization protects.
+fn shares_despite_authorization(directives: &ResponseDirectives) -> bool {
+    directives.public || directives.must_revalidate || directives.s_maxage.is_some()
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH).and_then(|line| parse_digits(line.as_bytes()))
+}
+
+/// `Set-Cookie2` is long dead (RFC 6265 §9.4), but means the same to whoever still sends it.
+const COOKIE_SETTERS: [&str; 2] = ["set-cookie", "set-cookie2"];
+
+#[cfg(test)]
+mod tests;

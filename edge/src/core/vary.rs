@@ -1,0 +1,209 @@
+//! Which of several stored responses a request selects (RFC 9111 §4.1, RFC 9110 §12.5.5).
+//!
+//! A response's `Vary` becomes a [`VaryRule`]; the rule and a request's fields become a variant key. Two requests match
+//! exactly when their keys are equal.
+
+use super::cache_control::fields::{line_members, list_members, parse_digits, trim_ows};
+use http::header::{self, HeaderMap, HeaderName};
+use thiserror::Error;
+
+/// Most fields that one `Vary` may name. A response that depends on more is as good as never reusable.
+pub const MAX_VARY_FIELDS: usize = 32;
+
+/// Why a `Vary` gives no rule. Such a response is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VaryRefusal {
+    /// `*` is among the names: no request ever matches.
+    #[error("Vary: * matches no request")]
+    Star,
+    /// A name is no field name.
+    #[error("Vary names something that is not a field name")]
+    Malformed,
+    /// More than [`MAX_VARY_FIELDS`] names.
+    #[error("Vary names more than {MAX_VARY_FIELDS} fields")]
+    TooManyFields,
+}
+
+/// How request fields are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VaryPolicy {
+    /// How `Accept-Encoding` is compared.
+    pub accept_encoding: AcceptEncoding,
+}
+
+/// How `Accept-Encoding` is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceptEncoding {
+    /// By the codings that matter: see [`normalise_accept_encoding`]. The request that goes upstream must then carry
+    /// the normalised value, or a variant could be stored that others with the same key can't read.
+    #[default]
+    Normalised,
+    /// As it stands, but for whitespace around commas.
+    AsReceived,
+}
+
+/// The request fields that a response depends on: in lower case, sorted, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct VaryRule {
+    fields: Box<[HeaderName]>,
+}
+
+/// The key of one variant. [`VariantKey::SOLE`] where a response doesn't vary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VariantKey(pub [u8; 16]);
+
+impl VariantKey {
+    /// The key of the only variant of a response without `Vary`.
+    pub const SOLE: Self = Self([0; 16]);
+}
+
+impl VaryRule {
+    /// Reads the `Vary` of a response from all its lines. No `Vary`, or an empty one, gives the empty rule.
+    ///
+    /// # Errors
+    /// [`VaryRefusal`] for `*`, for names that can't be read, and for too many of them.
+    pub fn from_response(headers: &HeaderMap) -> Result<Self, VaryRefusal> {
+        let mut fields = Vec::new();
+        let mut refusal = None;
+        for member in list_members(headers, &header::VARY) {
+            match HeaderName::from_bytes(member.bytes) {
+                // `*` is a legal field name, so it is met here and nowhere else; it outweighs other faults.
+                Ok(name) if name.as_str() == "*" => return Err(VaryRefusal::Star),
+                Ok(name) => fields.push(name),
+                Err(_) => refusal = Some(VaryRefusal::Malformed),
+            }
+        }
+        fields.sort_unstable_by(|a: &HeaderName, b| a.as_str().cmp(b.as_str()));
+        fields.dedup();
+        if fields.len() > MAX_VARY_FIELDS {
+            refusal = refusal.or(Some(VaryRefusal::TooManyFields));
+        }
+        refusal.map_or_else(|| Ok(Self { fields: fields.into() }), Err)
+    }
+
+    /// The fields, in lower case and sorted.
+    pub fn fields(&self) -> &[HeaderName] {
+        &self.fields
+    }
+
+    /// Whether every request matches.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The key of the variant that a request selects: 128 bits of BLAKE3 over the rule's names and the request's values,
+    /// each with its length before it.
+    ///
+    /// The values are normalised as RFC 9111 §4.1 allows: lines of one name are joined, and whitespace around commas
+    /// outside quoted strings doesn't count, nor do empty members; `Accept-Language` is compared without regard to
+    /// case and whitespace (RFC 4647 §2); `Accept-Encoding` as the policy says. A field that is absent differs from one
+    /// that is empty.
+    pub fn variant_key(&self, request_headers: &HeaderMap, policy: VaryPolicy) -> VariantKey {
+        if self.is_empty() {
+            return VariantKey::SOLE;
+        }
+        let mut hasher = blake3::Hasher::new();
+        // The policy is part of the key: the same bytes mean other values under another policy.
+        hasher.update(DOMAIN).update(&[match policy.accept_encoding {
+            AcceptEncoding::Normalised => 1,
+            AcceptEncoding::AsReceived => 2,
+        }]);
+        for name in &self.fields {
+            frame(&mut hasher, name.as_str().as_bytes());
+            if *name == header::ACCEPT_ENCODING && policy.accept_encoding == AcceptEncoding::Normalised {
+                hasher.update(&[PRESENT]);
+                frame(&mut hasher, normalise_accept_encoding(request_headers).as_bytes());
+            } else {
+                match joined_value(request_headers, name) {
+                    None => drop(hasher.update(&[ABSENT])),
+                    Some(value) => {
+                        hasher.update(&[PRESENT]);
+                        frame(&mut hasher, &value);
+                    }
+                }
+            }
+        }
+        let mut key = [0; 16];
+        hasher.finalize_xof().fill(&mut key);
+        VariantKey(key)
+    }
+}
+
+/// The codings that matter, of those that a request accepts: `"br, gzip"`, `"br"`, `"gzip"` or `"identity"`. Each is
+/// also the value to send upstream, and to hash.
+///
+/// A coding is accepted when it is named, or covered by `*`, with a weight above zero; a weight that can't be read
+/// counts as zero (RFC 9110 §12.5.3). `x-gzip` is `gzip` (§8.4.1.3). Without the field any coding would do, but a
+/// client that doesn't ask gets plain bytes. Weights above zero are not told apart: all that is accepted may be sent.
+pub fn normalise_accept_encoding(request_headers: &HeaderMap) -> &'static str {
+    let (mut br, mut gzip, mut other) = (None, None, None);
+    for member in list_members(request_headers, &header::ACCEPT_ENCODING) {
+        let mut parts = member.bytes.split(|&byte| byte == b';').map(trim_ows);
+        let coding = parts.next().unwrap_or_default();
+        let accepted = parts.all(|parameter| !is_refusal(parameter));
+        let slot = match coding {
+            c if c.eq_ignore_ascii_case(b"br") => &mut br,
+            c if c.eq_ignore_ascii_case(b"gzip") || c.eq_ignore_ascii_case(b"x-gzip") => &mut gzip,
+            b"*" => &mut other,
+            _ => continue,
+        };
+        // Said twice, the refusal counts.
+        *slot = Some(slot.unwrap_or(true) && accepted);
+    }
+    let any = other.unwrap_or(false);
+    match (br.unwrap_or(any), gzip.unwrap_or(any)) {
+        (true, true) => "br, gzip",
+        (true, false) => "br",
+        (false, true) => "gzip",
+        (false, false) => "identity",
+    }
+}
+
+const DOMAIN: &[u8] = b"tidewall variant 1";
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+
+fn frame(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+/// Whether a parameter of a coding is a weight of zero, or one that can't be read (RFC 9110 §12.4.2).
+fn is_refusal(parameter: &[u8]) -> bool {
+    let Some((&name, weight)) = parameter.split_first() else { return false };
+    if !name.eq_ignore_ascii_case(&b'q') {
+        return false;
+    }
+    let Some(weight) = trim_ows(weight).strip_prefix(b"=") else { return true };
+    let (whole, fraction) = match trim_ows(weight) {
+        [whole @ (b'0' | b'1')] => (*whole, &b""[..]),
+        [whole @ (b'0' | b'1'), b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),
+        _ => return true,
+    };
+    match (whole, if fraction.is_empty() { Some(0) } else { parse_digits(fraction) }) {
+        (b'1', Some(0)) => false,
+        (b'0', Some(thousandths)) => thousandths == 0,
+        _ => true,
+    }
+}
+
+/// All lines of a field as one value: members joined by single commas. `None` when there is no line.
+fn joined_value(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let mut lines = headers.get_all(name).iter().peekable();
+    lines.peek()?;
+    let mut value = Vec::new();
+    for member in lines.flat_map(|line| line_members(line.as_bytes())) {
+        if !value.is_empty() {
+            value.push(b',');
+        }
+        value.extend_from_slice(member.bytes);
+    }
+    if *name == header::ACCEPT_LANGUAGE {
+        value.retain(|byte| !matches!(byte, b' ' | b'\t'));
+        value.make_ascii_lowercase();
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests;

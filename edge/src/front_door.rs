@@ -1,0 +1,173 @@
+//! Layer 4: where connections come in.
+//!
+//! The front door is a `ServerApp` around Pingora's `HttpProxy`. It owns a connection from its first byte: it reads
+//! each HTTP/1 head, refuses what is malformed or beyond its limits, counts requests, keeps the timeouts between them,
+//! and hands everything else over with its bytes untouched. (The express lane, which answers hits on the spot, will
+//! stand between the two.)
+
+mod head;
+mod stream;
+
+use crate::clock;
+use crate::node::NodeState;
+use crate::proxy::Proxy;
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::telemetry::CacheOutcome;
+use async_trait::async_trait;
+use head::{Framing, Head, Look, look};
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use std::sync::Arc;
+use std::time::Duration;
+use stream::ClientStream;
+use tokio::time::timeout;
+
+/// After a refusal so many bytes of what the client still sends are read and dropped, and for so long.
+const LINGER_BYTES: usize = 2 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A refusal is written within this, or not at all.
+const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The app behind the public listener.
+pub struct FrontDoor {
+    node: Arc<NodeState>,
+    proxy: Arc<HttpProxy<Proxy>>,
+}
+
+impl std::fmt::Debug for FrontDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontDoor").finish_non_exhaustive()
+    }
+}
+
+/// Why a connection ends before a request.
+enum NoRequest {
+    /// It is over: closed, idle for too long, or the node shuts down.
+    Over,
+    /// The client gets this answer.
+    Refused(Refusal),
+    /// It speaks HTTP/2.
+    Http2,
+}
+
+impl FrontDoor {
+    /// In front of this proxy.
+    pub fn new(node: Arc<NodeState>, proxy: Arc<HttpProxy<Proxy>>) -> Self {
+        Self { node, proxy }
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(&self, connection: Stream, shutdown: &ShutdownWatch) {
+        let _open = self.node.telemetry.connection();
+        let mut stream = Box::new(ClientStream::new(connection));
+        let mut served = 0;
+        loop {
+            let snapshot = self.node.snapshot();
+            let head = match self.next_head(&mut stream, &snapshot, shutdown).await {
+                Ok(head) => head,
+                Err(NoRequest::Over) => return,
+                Err(NoRequest::Refused(refusal)) => return self.refuse(&mut stream, &refusal).await,
+                Err(NoRequest::Http2) => {
+                    stream.allow(None);
+                    ServerApp::process_new(&self.proxy, stream, shutdown).await;
+                    return;
+                }
+            };
+            served += 1;
+            let last = served >= snapshot.fleet.limits.requests_per_connection;
+            match self.hand_over(stream, &head, last, &snapshot, shutdown).await {
+                Some(back) => stream = back,
+                None => return,
+            }
+        }
+    }
+
+    /// Reads until a whole head is there.
+    async fn next_head(
+        &self,
+        stream: &mut ClientStream,
+        snapshot: &Snapshot,
+        shutdown: &ShutdownWatch,
+    ) -> Result<Head, NoRequest> {
+        let timeouts = snapshot.fleet.timeouts;
+        let mut shutdown = shutdown.clone();
+        if stream.early().is_empty() {
+            let first = tokio::select! {
+                first = timeout(timeouts.keepalive, stream.read_more()) => first,
+                // A connection without a request in flight ends with the node.
+                _ = shutdown.wait_for(|down| *down) => return Err(NoRequest::Over),
+            };
+            match first {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => return Err(NoRequest::Over),
+            }
+        }
+        let deadline = tokio::time::Instant::from_std(clock::monotonic() + timeouts.head);
+        loop {
+            match look(stream.early(), &snapshot.fleet.limits, snapshot.fleet.h2c) {
+                Look::Whole(head) => return Ok(head),
+                Look::Http2 => return Err(NoRequest::Http2),
+                Look::Refused(refusal) => return Err(NoRequest::Refused(refusal)),
+                Look::Partial => match tokio::time::timeout_at(deadline, stream.read_more()).await {
+                    Ok(Ok(1..)) => {}
+                    Ok(Ok(0) | Err(_)) => return Err(NoRequest::Over),
+                    Err(_) => return Err(NoRequest::Refused(Refusal::SLOW_HEAD)),
+                },
+            }
+        }
+    }
+
+    /// Lets Pingora answer one request. Gives the connection back if it can be used for another.
+    async fn hand_over(
+        &self,
+        mut stream: Box<ClientStream>,
+        head: &Head,
+        last: bool,
+        snapshot: &Snapshot,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Box<ClientStream>> {
+        let bounded = match head.body {
+            Framing::Length(body) => Some(head.bytes as u64 + body),
+            // The end of a chunked body is Pingora's to find, and what it reads past it can't be had back.
+            Framing::Chunked => None,
+        };
+        stream.allow(bounded);
+        let mut session = ServerSession::new_http1(stream);
+        let keep = !last && bounded.is_some() && !*shutdown.borrow();
+        session.set_keepalive(keep.then_some(snapshot.fleet.timeouts.keepalive.as_secs().max(1)));
+        if last || bounded.is_none() {
+            session.set_keepalive_reuses_remaining(Some(0));
+        }
+        let back = self.proxy.process_new_http(session, shutdown).await?;
+        let (stream, _) = back.consume();
+        let stream = stream.into_any().downcast::<ClientStream>().ok()?;
+        stream.spent().then_some(stream)
+    }
+
+    async fn refuse(&self, stream: &mut ClientStream, refusal: &Refusal) {
+        let response = refusal.http1(&self.node.info.node, clock::now());
+        self.node.telemetry.no_site().answered(CacheOutcome::Error, 0);
+        tracing::debug!(reason = refusal.reason, status = refusal.status.as_u16(), "refused at the door");
+        if timeout(REFUSE_TIMEOUT, stream.refuse(&response)).await.is_ok() {
+            let _ = timeout(LINGER, stream.linger(LINGER_BYTES)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for FrontDoor {
+    async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        self.serve(connection, shutdown).await;
+        None
+    }
+
+    async fn cleanup(&self) {
+        // Wakes the sessions that are parked in Pingora.
+        self.proxy.http_cleanup().await;
+    }
+}

@@ -1,0 +1,214 @@
+//! A client's connection with bytes that were read too early.
+//!
+//! The front door reads a head before anybody else does. Those bytes, and whatever came with them, are kept here and
+//! handed to Pingora's session as it reads, but never past the end of the request: what follows belongs to the next
+//! one. While a request is being answered the session reads on only to learn whether the client is still there; then
+//! this stream keeps what arrives and says nothing, so pipelined requests are neither lost nor mixed up.
+//!
+//! Writes are gathered: a head and a small body leave in one system call.
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{ALPN, SslDigest};
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+/// Writes up to this size are gathered, and reads of a body are at most so large.
+const GATHER_BYTES: usize = 16 << 10;
+
+/// How much is read at once while the front door reads a head.
+const READ_BYTES: usize = 8 << 10;
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct ClientStream {
+    inner: Stream,
+    /// Read, but not handed out yet.
+    early: BytesMut,
+    /// How many more bytes may be handed out; `None` for no bound.
+    allowance: Option<u64>,
+    gathered: BytesMut,
+}
+
+impl ClientStream {
+    /// Wraps a connection.
+    pub fn new(inner: Stream) -> Self {
+        Self { inner, early: BytesMut::new(), allowance: Some(0), gathered: BytesMut::new() }
+    }
+
+    /// What was read and not handed out yet.
+    pub fn early(&self) -> &[u8] {
+        &self.early
+    }
+
+    /// Reads some more bytes for the front door; 0 at the end of the connection.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn read_more(&mut self) -> io::Result<usize> {
+        self.early.reserve(READ_BYTES);
+        self.inner.read_buf(&mut self.early).await
+    }
+
+    /// Lets the next `bytes` bytes out; `None` for all that come.
+    pub fn allow(&mut self, bytes: Option<u64>) {
+        self.allowance = bytes;
+    }
+
+    /// Whether the session took all that it was allowed: only then is what follows the next request.
+    pub fn spent(&self) -> bool {
+        self.allowance == Some(0)
+    }
+
+    /// Sends the bytes and closes the connection.
+    pub async fn refuse(&mut self, response: &[u8]) {
+        // The client may be gone; there is nobody left to tell.
+        let _ = self.inner.write_all(response).await;
+        let _ = self.inner.flush().await;
+        let _ = AsyncWriteExt::shutdown(&mut self.inner).await;
+    }
+
+    /// Reads and drops what the client still sends, up to a bound: closing with unread bytes would reset the connection
+    /// and could take the answer with it.
+    pub async fn linger(&mut self, most: usize) {
+        let mut left = most;
+        while left > 0 {
+            self.early.clear();
+            match self.read_more().await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => left = left.saturating_sub(n),
+            }
+        }
+    }
+
+    fn poll_write_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.gathered.has_remaining() {
+            let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.gathered))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.gathered.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let most = match this.allowance {
+            Some(0) => {
+                // Between the end of this request and the next one: only the end of the connection is news.
+                if !this.early.is_empty() {
+                    return Poll::Pending;
+                }
+                let mut space = [0; 1024];
+                let mut peeked = ReadBuf::new(&mut space);
+                ready!(Pin::new(&mut this.inner).poll_read(cx, &mut peeked))?;
+                this.early.extend_from_slice(peeked.filled());
+                return if peeked.filled().is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
+            None => usize::MAX,
+        };
+        let most = most.min(buf.remaining());
+        let taken = if this.early.is_empty() {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(most.min(GATHER_BYTES)));
+            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
+            let n = part.filled().len();
+            buf.advance(n);
+            n
+        } else {
+            let n = most.min(this.early.len());
+            buf.put_slice(&this.early[..n]);
+            this.early.advance(n);
+            n
+        };
+        if let Some(allowance) = &mut this.allowance {
+            *allowance -= taken as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + buf.len() <= GATHER_BYTES {
+            self.gathered.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        if self.gathered.is_empty() {
+            return Pin::new(&mut self.inner).poll_write(cx, buf);
+        }
+        ready!(self.poll_write_gathered(cx))?;
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_gathered(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_gathered(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        let _ = AsyncWriteExt::flush(self).await;
+        let _ = AsyncWriteExt::shutdown(&mut self.inner).await;
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.inner.set_socket_digest(digest);
+    }
+}
+
+// The front door has looked already: Pingora is told which protocol it is.
+#[async_trait]
+impl Peek for ClientStream {}

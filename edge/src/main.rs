@@ -1,0 +1,67 @@
+//! The binary `edge`: see [`edge::cli`].
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+use edge::cli::{Cli, Command};
+use edge::config::{Fleet, LoadError};
+use edge::server::Server;
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run { config, node } => run(&config, &node),
+        Command::Check { config, json } => check(&config, json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "edge", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(config: &Path, node: &edge::core::id::NodeId) -> Result<ExitCode> {
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EDGE_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_env_filter(filter).init();
+    let server = Server::bind(config, node)?;
+    let line = serde_json::to_string(&server.listening()?)?;
+    server.run(|| {
+        // Whoever started the node may not listen; it serves all the same.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
+    let mut out = std::io::stdout();
+    match Fleet::load(config) {
+        Ok(fleet) => {
+            let (pops, nodes, sites) = (fleet.pops.len(), fleet.nodes().count(), fleet.sites.len());
+            if as_json {
+                writeln!(out, "{}", json!({ "ok": true, "pops": pops, "nodes": nodes, "sites": sites }))?;
+            } else {
+                writeln!(out, "{}: good: {pops} PoPs, {nodes} nodes, {sites} sites", config.display())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(LoadError::Wrong(problems)) if as_json => {
+            let list: Vec<_> = problems
+                .list
+                .iter()
+                .map(|p| json!({ "line": p.line, "key": p.key, "value": p.value, "error": p.what, "hint": p.hint }))
+                .collect();
+            writeln!(out, "{}", json!({ "ok": false, "file": problems.file, "problems": list }))?;
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => {
+            writeln!(std::io::stderr(), "{error}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

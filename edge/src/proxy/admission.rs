@@ -1,0 +1,95 @@
+//! Which requests get in: the host is one of a site's, the method is served, the body is within its limit; and by which
+//! way: through the cache or past it.
+
+use super::context::{Context, Pass};
+use crate::core::forwarded::via_member;
+use crate::core::site_rule;
+use crate::core::tier::{TIER_FIELD, TierHop};
+use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target};
+use crate::node::NodeState;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use http::{Method, header};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+/// Methods that are not passed on: tunnels, echoes of credentials, and the purge methods of other caches, which must
+/// not look as if they had worked.
+const REFUSED_METHODS: [&str; 6] = ["CONNECT", "TRACE", "TRACK", "PURGE", "PURGEKEYS", "BAN"];
+
+/// Admits a request, and fills in what the later hooks need.
+pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) -> Result<(), Refusal> {
+    let limits = ctx.snapshot.fleet.limits;
+    let timeouts = ctx.snapshot.fleet.timeouts;
+    session.set_read_timeout(Some(timeouts.body));
+    session.set_write_timeout(Some(timeouts.write));
+
+    let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let has_body = !session.is_body_empty();
+    let upgrade = session.is_upgrade_req();
+    let request = session.req_header();
+    ctx.request_id = node.request_id();
+
+    if REFUSED_METHODS.contains(&request.method.as_str()) {
+        return Err(Refusal::BAD_METHOD);
+    }
+    let authority = match request.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers.get(header::HOST).ok_or(Refusal::NO_HOST)?.to_str().map_err(|_| Refusal::BAD_HOST)?,
+    };
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+    if !target.starts_with('/') && !(target == "*" && request.method == Method::OPTIONS) {
+        return Err(Refusal::BAD_TARGET);
+    }
+    let told = request.headers.get(TIER_FIELD).and_then(|value| value.to_str().ok());
+    ctx.tier = told
+        .zip(ctx.snapshot.tier_key.as_ref())
+        .and_then(|(told, key)| TierHop::verify(told, key, &authority.to_ascii_lowercase(), target));
+    let scheme = match &ctx.tier {
+        Some(hop) => hop.scheme,
+        None if over_tls => Scheme::Https,
+        None => Scheme::Http,
+    };
+    if let Some(hop) = &ctx.tier {
+        ctx.request_id.clone_from(&hop.request_id);
+    }
+    let host = normalise_host(authority, scheme).map_err(|_| Refusal::BAD_HOST)?;
+    let site = ctx.snapshot.site(&host).ok_or(Refusal::UNKNOWN_HOST)?.clone();
+
+    let announced = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limits.body) {
+        return Err(Refusal::LARGE_BODY);
+    }
+    let (path, query) = split_target(target);
+    ctx.rules = site_rule::for_request(&site.site.rules, path, &request.headers);
+    ctx.pass = if ctx.rules.pass == Some(true) {
+        Some(Pass::SiteRule)
+    } else if !matches!(request.method, Method::GET | Method::HEAD) {
+        Some(Pass::Method)
+    } else if has_body {
+        Some(Pass::RequestBody)
+    } else if upgrade {
+        Some(Pass::Upgrade)
+    } else {
+        None
+    };
+    let query = site.site.query.apply(query);
+    let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
+    ctx.target = Some((url, site));
+    Ok(())
+}
+
+/// Counts a request body that did not announce its length.
+pub(super) fn count_body(part: Option<&Bytes>, ctx: &mut Context) -> Result<()> {
+    ctx.request_body_bytes += part.map_or(0, |part| part.len() as u64);
+    if ctx.request_body_bytes > ctx.snapshot.fleet.limits.body {
+        ctx.refusal = Some(Refusal::LARGE_BODY);
+        return Error::e_explain(ErrorType::HTTPStatus(413), Refusal::LARGE_BODY.reason);
+    }
+    Ok(())
+}
+
+/// The node's member of Via for a message that came with this version.
+pub(super) fn via(node: &NodeState, version: http::Version) -> String {
+    via_member(version, &node.info.node)
+}

@@ -1,0 +1,137 @@
+//! What a request gathers on its way through the hooks.
+
+use crate::core::purge::Subject;
+use crate::core::reuse::Reuse;
+use crate::core::site_rule::Set;
+use crate::core::store_rule::NoStore;
+use crate::core::tier::TierHop;
+use crate::core::time::Timestamp;
+use crate::core::url::SiteUrl;
+use crate::node::NodeState;
+use crate::refusal::Refusal;
+use crate::snapshot::{SiteRuntime, Snapshot};
+use crate::store::lookup::Lookup;
+use crate::telemetry::Counters;
+use crate::upstream::Target;
+use http::HeaderMap;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType, Result};
+use std::sync::Arc;
+
+/// Why a request goes past the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// A rule of the site says so.
+    SiteRule,
+    /// The method is neither GET nor HEAD.
+    Method,
+    /// The request has a body, which the key doesn't cover.
+    RequestBody,
+    /// The connection is to become another protocol's.
+    Upgrade,
+}
+
+impl Pass {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::SiteRule => "site-rule",
+            Self::Method => "method",
+            Self::RequestBody => "request-body",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// How a request that went up fared.
+#[derive(Debug, Default)]
+pub(super) struct Upstream {
+    /// Where it may go, the best first.
+    pub(super) candidates: Vec<Target>,
+    /// Which of them is tried now.
+    pub(super) at: usize,
+    /// When the last attempt was sent.
+    pub(super) sent: Option<Timestamp>,
+    /// The status that came back.
+    pub(super) status: Option<u16>,
+    /// The Cache-Status of the tiers above.
+    pub(super) cache_status: Option<String>,
+    /// The fields of a 304 that validated the stored response.
+    pub(super) not_modified: Option<HeaderMap>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Context {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) request_id: String,
+    /// What the tier below says, if the request came from one.
+    pub(super) tier: Option<TierHop>,
+    pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
+    pub(super) rules: Set,
+    pub(super) pass: Option<Pass>,
+    pub(super) lookup: Option<Arc<Lookup>>,
+    pub(super) reuse: Option<Reuse>,
+    /// A stale response is served because the tier above failed.
+    pub(super) stale_if_error: bool,
+    pub(super) no_store: Option<NoStore>,
+    pub(super) stored: bool,
+    pub(super) upstream: Upstream,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) request_body_bytes: u64,
+}
+
+impl Context {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            request_id: String::new(),
+            tier: None,
+            target: None,
+            rules: Set::default(),
+            pass: None,
+            lookup: None,
+            reuse: None,
+            stale_if_error: false,
+            no_store: None,
+            stored: false,
+            upstream: Upstream::default(),
+            refusal: None,
+            request_body_bytes: 0,
+        }
+    }
+
+    /// The site, once the request is admitted.
+    pub(super) fn site(&self) -> Result<&Arc<SiteRuntime>> {
+        self.target.as_ref().map(|(_, site)| site).ok_or_else(not_admitted)
+    }
+
+    /// The URL, once the request is admitted.
+    pub(super) fn url(&self) -> Result<&SiteUrl> {
+        self.target.as_ref().map(|(url, _)| url).ok_or_else(not_admitted)
+    }
+
+    /// Whether the store is asked at all.
+    pub(super) fn uses_cache(&self) -> bool {
+        self.target.is_some() && self.pass.is_none()
+    }
+
+    pub(super) fn counters<'a>(&'a self, node: &'a NodeState) -> &'a Counters {
+        match &self.target {
+            Some((_, site)) => &site.counters,
+            None => node.telemetry.no_site(),
+        }
+    }
+
+    /// Begins the request's dealings with the store.
+    pub(super) fn begin_lookup(&mut self, request: &RequestHeader) -> Result<Arc<Lookup>> {
+        let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
+        let lookup = Lookup::new(url.cache_key(), request.headers.clone(), site.vary, Subject::new(url, &[]));
+        let lookup = Arc::new(lookup);
+        self.lookup = Some(lookup.clone());
+        Ok(lookup)
+    }
+}
+
+fn not_admitted() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "a request that was not admitted")
+}

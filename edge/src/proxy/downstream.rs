@@ -1,0 +1,207 @@
+//! The response towards the client or the tier below, and what is counted of it.
+
+use super::admission::via;
+use super::context::{Context, Pass};
+use super::upstreaming::{REQUEST_ID, answers_tier};
+use crate::clock;
+use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
+use crate::core::reuse::{RevalidateReason, Reuse};
+use crate::core::site_rule::{self, apply_changes};
+use crate::core::tier::TIER_FIELD;
+use crate::node::NodeState;
+use crate::telemetry::CacheOutcome;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pingora::cache::CachePhase;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, Result};
+
+/// Fields that only concern a connection (RFC 9110 §7.6.1). Transfer-Encoding stays: it tells Pingora how to frame.
+const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authenticate", "te"];
+
+/// Finishes a response's head, wherever it comes from.
+pub(super) fn write_response(
+    node: &NodeState,
+    session: &Session,
+    response: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
+    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    let request = session.req_header();
+    let mut parts = response.as_owned_parts();
+    let headers = &mut parts.headers;
+    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        remove_connection_fields(headers);
+    }
+    headers.remove(TIER_FIELD);
+    let outcome = outcome(session, ctx);
+    if let Some((url, site)) = &ctx.target {
+        if !site.site.expose_tags && !answers_tier(node, ctx) {
+            for field in &site.site.tag_fields {
+                headers.remove(field);
+            }
+        }
+        let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
+        if rules.strip_cookies == Some(true) {
+            headers.remove(header::SET_COOKIE);
+        }
+        apply_changes(headers, &rules.response_headers);
+    }
+    set_age(headers, outcome, ctx);
+    append(headers, header::VIA, &via(node, http::Version::HTTP_11));
+    if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(tiers) = ctx.upstream.cache_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(&CACHE_STATUS, tiers);
+    } else {
+        headers.remove(&CACHE_STATUS);
+    }
+    let detail = detail(session, ctx);
+    let member = CacheStatus {
+        cache: &node.info.node,
+        handling: handling(outcome, ctx),
+        ttl_secs: ttl_secs(outcome, ctx),
+        key: None,
+        detail: detail.as_deref(),
+    };
+    member.append_to(headers);
+    *response = ResponseHeader::from(parts);
+    Ok(())
+}
+
+fn remove_connection_fields(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .filter(|name| *name != header::TRANSFER_ENCODING && *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    headers.remove(header::CONNECTION);
+    headers.remove(header::UPGRADE);
+    for name in CONNECTION_FIELDS {
+        headers.remove(name);
+    }
+}
+
+fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
+    let before = headers.get(&name).and_then(|value| value.to_str().ok());
+    let value = before.map_or_else(|| member.to_owned(), |before| format!("{before}, {member}"));
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Age is the stored response's own, to the second (RFC 9111 §5.1). What was just fetched keeps what it came with.
+fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
+    let served = ctx.lookup.as_ref().and_then(|lookup| lookup.served());
+    match served {
+        Some(entry) if outcome.from_store() || ctx.stored => {
+            let age = entry.freshness.age_secs_at(clock::now());
+            if outcome.from_store() || age > 0 {
+                headers.insert(header::AGE, HeaderValue::from(age));
+            } else {
+                headers.remove(header::AGE);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the cache did for this request.
+fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
+    if ctx.refusal.is_some() {
+        return CacheOutcome::Error;
+    }
+    if ctx.pass.is_some() {
+        return CacheOutcome::Pass;
+    }
+    let collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
+    match session.cache.phase() {
+        CachePhase::Hit if collapsed => CacheOutcome::Collapsed,
+        CachePhase::Hit => CacheOutcome::Hit,
+        CachePhase::Stale | CachePhase::StaleUpdating => CacheOutcome::Stale,
+        CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_) => CacheOutcome::Revalidated,
+        CachePhase::Miss | CachePhase::Expired => CacheOutcome::Miss,
+        _ if ctx.target.is_none() => CacheOutcome::Error,
+        _ => CacheOutcome::Bypass,
+    }
+}
+
+fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
+    let was_stored = ctx.reuse.is_some();
+    let reason = match (outcome, ctx.pass) {
+        (_, Some(Pass::Method)) => FwdReason::Method,
+        (_, Some(_)) => FwdReason::Bypass,
+        (CacheOutcome::Revalidated, _) => match ctx.reuse {
+            Some(Reuse::MustRevalidate(
+                RevalidateReason::RequestNoCache | RevalidateReason::RequestMaxAge | RevalidateReason::RequestMinFresh,
+            )) => FwdReason::Request,
+            _ => FwdReason::Stale,
+        },
+        (CacheOutcome::Miss | CacheOutcome::Bypass, None) => match ctx.reuse {
+            Some(Reuse::MustRefetch(_)) | None => FwdReason::UriMiss,
+            Some(_) if was_stored => FwdReason::Stale,
+            Some(_) => FwdReason::Miss,
+        },
+        _ => return Handling::Hit,
+    };
+    let mut forwarded = Forwarded::new(reason);
+    forwarded.stored = ctx.stored;
+    forwarded.collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
+    forwarded.status = ctx.upstream.status.filter(|_| outcome == CacheOutcome::Revalidated);
+    Handling::Forwarded(forwarded)
+}
+
+fn ttl_secs(outcome: CacheOutcome, ctx: &Context) -> Option<i64> {
+    let entry = ctx.lookup.as_ref()?.served()?;
+    (outcome.from_store() || ctx.stored).then(|| entry.freshness.ttl_secs_at(clock::now()))
+}
+
+/// Why it was not stored, passed, or refetched: a word for whoever reads Cache-Status.
+fn detail(session: &Session, ctx: &Context) -> Option<String> {
+    if let Some(pass) = ctx.pass {
+        return Some(pass.as_str().to_owned());
+    }
+    if ctx.stale_if_error {
+        return Some("stale-if-error".to_owned());
+    }
+    if let Some(reason) = ctx.no_store {
+        return Some(reason.as_str().to_owned());
+    }
+    match (ctx.reuse, session.cache.phase()) {
+        (Some(Reuse::StaleWhileRevalidate(reason)), CachePhase::Stale | CachePhase::StaleUpdating) => {
+            Some(reason.as_str().to_owned())
+        }
+        (Some(Reuse::MustRefetch(reason)), CachePhase::Miss) => Some(reason.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// Counts and logs a request that has been answered.
+pub(super) fn count(node: &NodeState, session: &Session, error: Option<&Error>, ctx: &Context) {
+    if session.subrequest_ctx.is_some() {
+        // A refresh in the background answers nobody.
+        return;
+    }
+    let outcome = outcome(session, ctx);
+    ctx.counters(node).answered(outcome, session.body_bytes_sent() as u64);
+    let request = session.req_header();
+    let status = session.response_written().map_or(0, |response| response.status.as_u16());
+    match error {
+        Some(error) if outcome == CacheOutcome::Error || status >= 500 => tracing::warn!(
+            request = %ctx.request_id, method = %request.method, uri = %request.uri, status, %error, "failed"
+        ),
+        _ => tracing::debug!(
+            request = %ctx.request_id, method = %request.method, uri = %request.uri, status,
+            cache = outcome.as_str(), "answered"
+        ),
+    }
+}

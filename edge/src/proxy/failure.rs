@@ -1,0 +1,98 @@
+//! Errors turned into responses, in one place.
+
+use super::context::Context;
+use super::upstreaming::REQUEST_ID;
+use crate::core::cache_status::{CacheStatus, Forwarded, FwdReason, Handling};
+use crate::node::NodeState;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::{FailToProxy, Session};
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+/// Answers a request that was not admitted.
+pub(super) async fn refuse(node: &NodeState, session: &mut Session, ctx: &mut Context, refusal: Refusal) {
+    ctx.refusal = Some(refusal.clone());
+    // What is left of a request body is read by nobody: the connection ends with this answer if there is one.
+    if !session.is_body_empty() {
+        session.set_keepalive(None);
+    }
+    if let Err(error) = respond(node, session, ctx, &refusal).await {
+        tracing::debug!(request = %ctx.request_id, %error, "the client left before its answer");
+        session.set_keepalive(None);
+    }
+}
+
+/// Answers a request that failed on its way.
+pub(super) async fn answer(
+    node: &NodeState,
+    session: &mut Session,
+    error: &Error,
+    ctx: &mut Context,
+) -> FailToProxy {
+    let refusal = ctx.refusal.clone().or_else(|| refusal_for(error));
+    let written = session.response_written().is_some();
+    let mut code = 0;
+    if let Some(refusal) = refusal {
+        ctx.refusal = Some(refusal.clone());
+        code = refusal.status.as_u16();
+        // A response that has begun can't be taken back: the connection breaks, which tells the client.
+        if !written && let Err(error) = respond(node, session, ctx, &refusal).await {
+            tracing::debug!(request = %ctx.request_id, %error, "the client left before its answer");
+        }
+    }
+    FailToProxy { error_code: code, can_reuse_downstream: false }
+}
+
+fn refusal_for(error: &Error) -> Option<Refusal> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(Refusal::LARGE_BODY),
+        (
+            ErrorSource::Upstream,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout,
+        ) => Some(Refusal::GATEWAY_TIMEOUT),
+        (ErrorSource::Upstream, _) => Some(Refusal::BAD_GATEWAY),
+        (
+            ErrorSource::Downstream,
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout,
+        ) => None,
+        (ErrorSource::Downstream, _) => Some(Refusal::MALFORMED),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Some(Refusal::INTERNAL),
+    }
+}
+
+async fn respond(node: &NodeState, session: &mut Session, ctx: &Context, refusal: &Refusal) -> Result<()> {
+    let body = refusal.body(&node.info.node, Some(&ctx.request_id));
+    let mut response = ResponseHeader::build_no_case(refusal.status, Some(8))?;
+    response.insert_header(header::CONTENT_TYPE, "text/plain; charset=utf-8")?;
+    response.insert_header(header::CONTENT_LENGTH, body.len())?;
+    response.insert_header(header::CACHE_CONTROL, "no-store")?;
+    if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
+        response.insert_header(REQUEST_ID, id)?;
+    }
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+        response.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+    }
+    let mut headers = http::HeaderMap::new();
+    if let Some(tiers) = ctx.upstream.cache_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(&crate::core::cache_status::CACHE_STATUS, tiers);
+    }
+    let handling = Handling::Forwarded(Forwarded::new(match ctx.upstream.sent {
+        Some(_) if ctx.reuse.is_some() => FwdReason::Stale,
+        Some(_) => FwdReason::Miss,
+        None => FwdReason::Bypass,
+    }));
+    let member =
+        CacheStatus { cache: &node.info.node, handling, ttl_secs: None, key: None, detail: Some(refusal.reason) };
+    member.append_to(&mut headers);
+    for (name, value) in &headers {
+        response.insert_header(name, value)?;
+    }
+    let head_only = session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(response), head_only).await?;
+    if !head_only {
+        session.write_response_body(Some(Bytes::from(body)), true).await?;
+    }
+    Ok(())
+}

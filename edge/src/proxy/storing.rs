@@ -1,0 +1,84 @@
+//! Whether and for how long a response is stored: the core's verdict, put into Pingora's words.
+
+use super::context::Context;
+use crate::clock;
+use crate::core::freshness::Freshness;
+use crate::core::purge::Subject;
+use crate::core::site_rule;
+use crate::core::store_rule::{NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head};
+use crate::core::tags::read_tags;
+use crate::core::validate::merge_304;
+use crate::core::vary::VaryRule;
+use crate::store::lookup::Plan;
+use crate::store::pingora::meta;
+use http::{HeaderMap, Method, StatusCode, header};
+use pingora::cache::{NoCacheReason, RespCacheable};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+/// Decides about a response, or about a stored one that a 304 has validated.
+pub(super) fn decide(session: &Session, response: &ResponseHeader, ctx: &mut Context) -> Result<RespCacheable> {
+    let lookup = ctx.lookup.clone().ok_or_else(|| Error::explain(ErrorType::InternalError, "no lookup"))?;
+    let validated = ctx.upstream.not_modified.as_ref().zip(lookup.found());
+    let now = clock::now();
+    let merged;
+    let (status, headers) = match &validated {
+        Some((fields, stored)) => {
+            merged = merge_304(&stored.head, fields, now);
+            (stored.status, &merged)
+        }
+        None => (response.status, &response.headers),
+    };
+    match plan(session, status, headers, ctx) {
+        Ok(plan) => {
+            let meta = meta(plan.status, &plan.head, &plan.freshness)?;
+            lookup.set_plan(plan);
+            ctx.stored = true;
+            Ok(RespCacheable::Cacheable(meta))
+        }
+        Err(reason) => {
+            ctx.no_store = Some(reason);
+            Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
+        }
+    }
+}
+
+fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Context) -> Result<Plan, NoStore> {
+    let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
+    let request = session.req_header();
+    let response = ResponseHead::new(status, headers);
+    let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
+    let policy = policy_with(&site.store, rules.ttl);
+    // A HEAD that misses is fetched as a GET, so that its response can answer both.
+    let head = RequestHead::new(&Method::GET, &request.headers);
+    match may_store(head, response, &policy) {
+        Store::Yes => {}
+        Store::No(reason) => return Err(reason),
+    }
+    let sent = ctx.upstream.sent.unwrap_or_else(clock::now);
+    let mut freshness = Freshness::of(response, &policy.lifetime, sent, clock::now());
+    if let Some(ttl) = rules.ttl {
+        freshness.lifetime.duration = ttl;
+    }
+    // A purge by a tag that was lost would miss the response.
+    let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::VaryUnreadable)?;
+    let content_length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok(Plan {
+        status,
+        head: stored_head(response, &policy, clock::now()),
+        freshness,
+        subject: Subject::new(url, &tags),
+        vary: VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?,
+        content_length,
+    })
+}
+
+/// A rule's lifetime is the site's default for responses that say nothing, and replaces what others say.
+fn policy_with(policy: &StorePolicy, ttl: Option<std::time::Duration>) -> StorePolicy {
+    let mut policy = policy.clone();
+    if ttl.is_some() {
+        policy.lifetime.default_ttl = ttl;
+    }
+    policy
+}

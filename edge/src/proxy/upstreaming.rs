@@ -1,0 +1,192 @@
+//! The request towards the tier above, and the first look at its response.
+
+use super::context::Context;
+use crate::clock;
+use crate::config::Role;
+use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
+use crate::core::site_rule::apply_changes;
+use crate::core::tier::{TIER_FIELD, TierHop};
+use crate::core::url::Scheme;
+use crate::core::vary::{AcceptEncoding, normalise_accept_encoding};
+use crate::node::NodeState;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The id of a request, through every tier.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What this CDN calls itself in CDN-Loop (RFC 8586).
+const CDN_NAME: &str = "tidewall";
+
+/// Fields by which a client could tell an origin something that is not in the key: dropped.
+const UNKEYED_FIELDS: [&str; 6] =
+    ["x-original-url", "x-rewrite-url", "x-forwarded-server", "x-forwarded-port", "x-forwarded-prefix", "x-http-method-override"];
+
+/// Chooses where to fetch from.
+pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    let site = ctx.site()?.clone();
+    if ctx.upstream.candidates.is_empty() {
+        let key = ctx.url()?.cache_key();
+        ctx.upstream.candidates = node.upstreams.candidates(&ctx.snapshot, &site, key);
+    }
+    let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) else {
+        return Error::e_explain(ErrorType::InternalError, "nowhere to fetch from");
+    };
+    let peer = node.upstreams.peer(&site, target).await.map_err(|error| {
+        node.upstreams.record(target, false);
+        let mut failed = Error::explain(ErrorType::ConnectError, error.to_string());
+        failed.as_up();
+        failed
+    })?;
+    tracing::debug!(request = %ctx.request_id, upstream = %target.name, method = %session.req_header().method, "fetching");
+    Ok(Box::new(peer))
+}
+
+/// A connection could not be opened: the next candidate may do.
+pub(super) fn connect_failed(
+    node: &NodeState,
+    session: &Session,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+) -> Box<Error> {
+    ctx.counters(node).upstream_error();
+    if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
+        node.upstreams.record(target, false);
+    }
+    // Nothing was sent, so any request may be tried again elsewhere; once more where there is no elsewhere.
+    let has_next = ctx.upstream.at + 1 < ctx.upstream.candidates.len();
+    ctx.upstream.at += usize::from(has_next);
+    let _ = session;
+    error.set_retry(has_next);
+    error
+}
+
+/// An exchange broke off.
+pub(super) fn exchange_failed(
+    node: &NodeState,
+    peer: &HttpPeer,
+    session: &Session,
+    ctx: &mut Context,
+    error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    let mut error = error.more_context(format!("upstream {peer}"));
+    if *error.esource() == pingora::ErrorSource::Upstream {
+        ctx.counters(node).upstream_error();
+        if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at).filter(|_| !reused) {
+            node.upstreams.record(target, false);
+        }
+    }
+    if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
+        error.set_retry(false);
+    } else {
+        // A kept connection may have been closed just as it was used: that is worth another try.
+        error.retry.decide_reuse(reused);
+    }
+    error
+}
+
+/// Writes what the tier above is asked.
+pub(super) fn write_request(
+    node: &NodeState,
+    session: &Session,
+    request: &mut RequestHeader,
+    ctx: &mut Context,
+) -> Result<()> {
+    let is_tier = ctx.upstream.candidates.get(ctx.upstream.at).is_some_and(|target| target.is_tier);
+    let received = session.req_header().version;
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let site = ctx.site()?.clone();
+    let url = ctx.url()?.clone();
+    let mut parts = request.as_owned_parts();
+    let headers = &mut parts.headers;
+
+    for name in UNKEYED_FIELDS {
+        headers.remove(name);
+    }
+    headers.remove(TIER_FIELD);
+    let hop = Hop {
+        peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        node: &node.info.node,
+        proto: if url.scheme == Scheme::Https { Proto::Https } else { Proto::Http },
+        host: &url.host,
+    };
+    hop.apply(headers, if ctx.tier.is_some() { Trail::Append } else { Trail::StartAnew });
+    append_via(headers, received, &node.info.node);
+    append_cdn_loop(headers, CDN_NAME);
+    headers.insert(REQUEST_ID, text(&ctx.request_id)?);
+    if ctx.uses_cache() && site.vary.accept_encoding == AcceptEncoding::Normalised {
+        // The variant is chosen by the normalised value, so that is what is asked for.
+        let normalised = normalise_accept_encoding(&session.req_header().headers);
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(normalised));
+    }
+    if ctx.rules.strip_cookies == Some(true) {
+        headers.remove(header::COOKIE);
+    }
+    apply_changes(headers, &ctx.rules.request_headers);
+    // A tier is asked for the host that the client named; an origin for its own, if it has one.
+    let host = match &site.origin.origin.host {
+        Some(host) if !is_tier => host.clone(),
+        _ => url.host.clone(),
+    };
+    headers.insert(header::HOST, text(&host)?);
+    let target = url.target();
+    if let Some(key) = ctx.snapshot.tier_key.as_ref().filter(|_| is_tier) {
+        let words = TierHop { node: node.info.node.clone(), scheme: url.scheme, request_id: ctx.request_id.clone() };
+        headers.insert(TIER_FIELD, text(&words.sign(key, &host, &target))?);
+    }
+    *request = RequestHeader::from(parts);
+    request.set_raw_path(target.as_bytes())?;
+
+    ctx.counters(node).upstream_request();
+    ctx.upstream.sent = Some(clock::now());
+    if let Some(lookup) = &ctx.lookup {
+        // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
+        lookup.set_fence(node.purges.applied());
+    }
+    Ok(())
+}
+
+fn text(value: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(value).map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a field value"))
+}
+
+/// Takes from a response what concerns the node, before anybody else sees it.
+pub(super) fn read_response(
+    node: &NodeState,
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    ctx: &mut Context,
+) {
+    if response.status.is_informational() {
+        return;
+    }
+    if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
+        node.upstreams.record(target, true);
+    }
+    ctx.upstream.status = Some(response.status.as_u16());
+    ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);
+    response.remove_header(&crate::core::cache_status::CACHE_STATUS);
+    response.remove_header(&REQUEST_ID);
+    if ctx.rules.strip_cookies == Some(true) {
+        response.remove_header(&header::SET_COOKIE);
+    }
+    if response.status == StatusCode::NOT_MODIFIED {
+        let mut fields = response.headers.clone();
+        remove_hop_by_hop(&mut fields);
+        ctx.upstream.not_modified = Some(fields);
+    }
+    // A client that reads slowly doesn't slow the fill, if the fill's size is known to fit. If it isn't, the client's
+    // pace is the fill's, so that a body too large to be kept doesn't pile up.
+    session.set_proxy_tasks_enabled(response.headers.contains_key(header::CONTENT_LENGTH));
+}
+
+/// Whether this node hands its answers to another tier of the fleet.
+pub(super) fn answers_tier(node: &NodeState, ctx: &Context) -> bool {
+    ctx.tier.is_some() && node.info.role == Role::Shield.as_str()
+}

@@ -1,0 +1,56 @@
+//! Layer 3b: the purges that a node has applied.
+//!
+//! This is the node's own order of purges, in memory. Its rules and verdicts are the core's; here are only the lock and
+//! the published number.
+
+use crate::clock;
+use crate::core::id::PurgeSeq;
+use crate::core::purge::{Index, Mark, Mode, Selector, Subject};
+use crate::core::reuse::PurgeMark;
+use parking_lot::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The purges of a node.
+#[derive(Debug, Default)]
+pub struct PurgeLog {
+    index: RwLock<Index>,
+    applied: AtomicU64,
+}
+
+impl PurgeLog {
+    /// Nothing purged yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of the last purge applied.
+    pub fn applied(&self) -> PurgeSeq {
+        PurgeSeq::new(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Applies purges as one: no request sees some of them without the others. Returns the last one's number.
+    pub fn apply<'a>(&self, selectors: impl IntoIterator<Item = &'a Selector>, mode: Mode) -> PurgeSeq {
+        let now = clock::now();
+        let mut index = self.index.write();
+        for selector in selectors {
+            index.apply(selector, mode, now);
+        }
+        let applied = index.applied();
+        // The rules are in before the number is out: who sees the number sees the rules.
+        self.applied.store(applied.get(), Ordering::Release);
+        applied
+    }
+
+    /// What the purges so far say of an entry: one load if it was checked since the last purge.
+    pub fn verdict(&self, subject: &Subject, mark: &Mark) -> PurgeMark {
+        if Index::is_current(mark, self.applied()) {
+            return PurgeMark::Valid;
+        }
+        self.index.read().verdict(subject, mark)
+    }
+
+    /// Whether a purge after `fence` selects what is being fetched.
+    pub fn selects_since(&self, subject: &Subject, fence: PurgeSeq) -> bool {
+        self.index.read().selects_since(subject, fence)
+    }
+}

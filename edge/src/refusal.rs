@@ -1,0 +1,92 @@
+//! Layer 4: the answers that the node makes itself, in one place: a status, what is wrong, and what to do.
+
+use http::StatusCode;
+
+/// Why a request gets no response from a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// What is wrong, in words for whoever sent the request.
+    pub what: &'static str,
+    /// A word for logs, metrics and Cache-Status.
+    pub reason: &'static str,
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $reason:literal, $what:literal;)*) => {
+        impl Refusal {
+            $($(#[$doc])* pub const $name: Self =
+                Self { status: StatusCode::$status, what: $what, reason: $reason };)*
+        }
+    };
+}
+
+refusals! {
+    /// The head can't be parsed.
+    MALFORMED = BAD_REQUEST, "malformed-head", "The request head is malformed.";
+    /// Host is absent.
+    NO_HOST = BAD_REQUEST, "no-host", "The request has no Host field; it needs one.";
+    /// Host is there more than once, or differs from the target's authority.
+    TWO_HOSTS = BAD_REQUEST, "two-hosts", "The request names its host more than once.";
+    /// Host is no host.
+    BAD_HOST = BAD_REQUEST, "bad-host", "The Host field holds no host name.";
+    /// Content-Length can't be read, or there are several.
+    BAD_LENGTH = BAD_REQUEST, "bad-content-length", "The Content-Length field is not one number.";
+    /// Content-Length and Transfer-Encoding contradict each other, or the encoding is not chunked at its end.
+    BAD_FRAMING = BAD_REQUEST, "bad-framing", "The request's body is framed in a way that can be read in two ways.";
+    /// A transfer coding that is not understood.
+    BAD_CODING = NOT_IMPLEMENTED, "unknown-transfer-coding", "The only transfer coding understood here is chunked.";
+    /// Another version of HTTP.
+    BAD_VERSION = HTTP_VERSION_NOT_SUPPORTED, "http-version", "This listener speaks HTTP/1.0 and HTTP/1.1.";
+    /// The request line is too long.
+    LONG_TARGET = URI_TOO_LONG, "request-line-too-long", "The request line is too long.";
+    /// The head is too large, or has too many fields.
+    LARGE_HEAD = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The request head is too large.";
+    /// The body is too large.
+    LARGE_BODY = PAYLOAD_TOO_LARGE, "body-too-large", "The request body is too large.";
+    /// The head took too long.
+    SLOW_HEAD = REQUEST_TIMEOUT, "head-timeout", "The request head took too long to arrive.";
+    /// No site has this host.
+    UNKNOWN_HOST = MISDIRECTED_REQUEST, "unknown-host", "No site with this host is served here.";
+    /// The method is not served on the public listener.
+    BAD_METHOD = METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not served here; purges go to the admin server.";
+    /// The target is not one that a site can answer.
+    BAD_TARGET = BAD_REQUEST, "bad-target", "The request target is not a path.";
+    /// The origin, or the tier above, can't be reached or broke off.
+    BAD_GATEWAY = BAD_GATEWAY, "upstream-failed", "The origin could not be reached, or broke off its response.";
+    /// The origin, or the tier above, took too long.
+    GATEWAY_TIMEOUT = GATEWAY_TIMEOUT, "upstream-timeout", "The origin took too long to answer.";
+    /// The client asked for a stored response, and there is none.
+    ONLY_IF_CACHED = GATEWAY_TIMEOUT, "only-if-cached", "Nothing is stored for this request.";
+    /// Something failed within the node.
+    INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The node failed to answer.";
+}
+
+impl Refusal {
+    /// The body: plain text, for a person.
+    pub fn body(&self, node: &str, request_id: Option<&str>) -> String {
+        let mut body = format!("{}\n\n{}\n\nnode: {node}\n", self.status, self.what);
+        if let Some(id) = request_id {
+            body.push_str(&format!("request id: {id}\n"));
+        }
+        body
+    }
+
+    /// The whole response as HTTP/1.1 bytes, after which the connection is closed.
+    pub fn http1(&self, node: &str, now: crate::core::time::Timestamp) -> Vec<u8> {
+        let body = self.body(node, None);
+        let mut head = format!(
+            "HTTP/1.1 {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             Cache-Control: no-store\r\nCache-Status: {node}; detail={}\r\nConnection: close\r\n",
+            self.status,
+            crate::core::time::format_http_date(now),
+            body.len(),
+            self.reason,
+        );
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            head.push_str("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+        }
+        format!("{head}\r\n{body}").into_bytes()
+    }
+}

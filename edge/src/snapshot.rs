@@ -1,0 +1,217 @@
+//! Layer 3b: what a fleet file means for one node, with its secrets and certificates fetched. Requests take the current
+//! snapshot once and keep it; a reload swaps it whole, or not at all.
+
+use crate::config::{Fleet, Node, Origin, Pop, SecretError, Site, TokenRole, TokenSpec};
+use crate::core::cache_control::DEFAULT_TARGET_LIST;
+use crate::core::freshness::LifetimePolicy;
+use crate::core::id::{NodeId, TokenId};
+use crate::core::reuse::ReusePolicy;
+use crate::core::store_rule::StorePolicy;
+use crate::core::tier::TierKey;
+use crate::core::vary::VaryPolicy;
+use crate::telemetry::{Counters, Telemetry};
+use crate::upstream::tls;
+use http::StatusCode;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// One node's view of the fleet.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The fleet file.
+    pub fleet: Fleet,
+    /// The node's PoP.
+    pub pop: Pop,
+    /// The node.
+    pub node: Node,
+    sites: HashMap<String, Arc<SiteRuntime>>,
+    /// The key of the tiers' words about requests; `None` in a fleet of one tier.
+    pub tier_key: Option<TierKey>,
+    tokens: Vec<Token>,
+}
+
+/// A site as requests use it.
+#[derive(Debug)]
+pub struct SiteRuntime {
+    /// Its configuration.
+    pub site: Site,
+    /// Where it is fetched from.
+    pub origin: Arc<OriginRuntime>,
+    /// What may be stored, and for how long.
+    pub store: StorePolicy,
+    /// What may be reused.
+    pub reuse: ReusePolicy,
+    /// How variants are told apart.
+    pub vary: VaryPolicy,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+}
+
+/// An origin as requests use it.
+#[derive(Debug)]
+pub struct OriginRuntime {
+    /// Its configuration.
+    pub origin: Origin,
+    /// The authorities to trust instead of the system's.
+    pub authorities: Option<tls::Authorities>,
+}
+
+#[derive(Debug)]
+struct Token {
+    id: TokenId,
+    role: TokenRole,
+    secret: String,
+}
+
+/// A snapshot that can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The fleet file has no such node.
+    #[error("the fleet file has no node {name:?}\n    hint: it has {known}")]
+    NoSuchNode {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A token's secret can't be had.
+    #[error("token {id}: {cause}")]
+    Token {
+        /// The token's name.
+        id: TokenId,
+        /// Why not.
+        cause: SecretError,
+    },
+    /// Two tokens have the same secret, so that who used it can't be told.
+    #[error("tokens {0} and {1} have the same secret\n    hint: give each its own")]
+    SameSecret(TokenId, TokenId),
+    /// The tier secret can't be had.
+    #[error("the tier secret: {0}")]
+    Tier(SecretError),
+    /// An origin's certificates can't be had.
+    #[error("origin {origin}: {cause}")]
+    Authorities {
+        /// The origin's name.
+        origin: String,
+        /// Why not.
+        cause: tls::AuthoritiesError,
+    },
+}
+
+impl Snapshot {
+    /// What `fleet` means for the node `name`.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]: no such node, or a secret or certificate can't be had.
+    pub fn new(fleet: Fleet, name: &NodeId, telemetry: &Telemetry) -> Result<Self, SnapshotError> {
+        let (pop, node) = fleet.node(name).map(|(pop, node)| (pop.clone(), node.clone())).ok_or_else(|| {
+            let known = fleet.nodes().map(|(_, node)| node.id.to_string()).collect::<Vec<_>>().join(", ");
+            SnapshotError::NoSuchNode { name: name.to_string(), known }
+        })?;
+        let tokens = fetch_tokens(&fleet.tokens)?;
+        let secret = fleet.tier_secret.as_ref().map(|source| source.fetch()).transpose().map_err(SnapshotError::Tier)?;
+        let origins = fetch_origins(&fleet)?;
+        let mut sites = HashMap::new();
+        for site in &fleet.sites {
+            let Some(origin) = origins.iter().find(|origin| origin.origin.id == site.origin) else { continue };
+            let runtime = Arc::new(SiteRuntime {
+                origin: origin.clone(),
+                store: store_policy(site, fleet.store.max_object.bytes()),
+                reuse: ReusePolicy::default(),
+                vary: VaryPolicy::default(),
+                counters: telemetry.site(&site.id),
+                site: site.clone(),
+            });
+            sites.extend(site.hosts.iter().map(|host| (host.clone(), runtime.clone())));
+        }
+        let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
+        Ok(Self { sites, tier_key, tokens, pop, node, fleet })
+    }
+
+    /// The site of a host in its one form.
+    pub fn site(&self, host: &str) -> Option<&Arc<SiteRuntime>> {
+        self.sites.get(host)
+    }
+
+    /// Whose secret this is. The comparison takes the same time wherever a wrong secret differs, and all are compared.
+    pub fn token(&self, secret: &str) -> Option<(&TokenId, &TokenRole)> {
+        let mut found = None;
+        for token in &self.tokens {
+            if bool::from(token.secret.as_bytes().ct_eq(secret.as_bytes())) {
+                found = Some((&token.id, &token.role));
+            }
+        }
+        found
+    }
+
+    /// Whether another snapshot can take this one's place while the node runs: its listeners are where they are.
+    ///
+    /// # Errors
+    /// What differs, in words.
+    pub fn accepts(&self, next: &Self) -> Result<(), String> {
+        let differs = |what: &str| Err(format!("{what} of node {} differs; hint: restart the node", self.node.id));
+        if self.node.listen != next.node.listen {
+            return differs("the public address");
+        }
+        if self.node.admin_listen != next.node.admin_listen {
+            return differs("the admin address");
+        }
+        if self.node.role != next.node.role {
+            return differs("the role");
+        }
+        if self.memory_bytes() != next.memory_bytes() || self.fleet.store != next.fleet.store {
+            return differs("the size of the store");
+        }
+        if self.fleet.limits.connections != next.fleet.limits.connections || self.fleet.h2c != next.fleet.h2c {
+            return differs("limits.connections or listen.h2c");
+        }
+        Ok(())
+    }
+
+    /// The size of the node's store, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        self.node.memory.unwrap_or(self.fleet.store.memory).bytes()
+    }
+}
+
+fn fetch_tokens(specs: &[TokenSpec]) -> Result<Vec<Token>, SnapshotError> {
+    let mut tokens: Vec<Token> = Vec::new();
+    for TokenSpec { id, role, secret } in specs {
+        let secret = secret.fetch().map_err(|cause| SnapshotError::Token { id: id.clone(), cause })?;
+        if let Some(twin) = tokens.iter().find(|token| token.secret == secret) {
+            return Err(SnapshotError::SameSecret(twin.id.clone(), id.clone()));
+        }
+        tokens.push(Token { id: id.clone(), role: role.clone(), secret });
+    }
+    Ok(tokens)
+}
+
+fn fetch_origins(fleet: &Fleet) -> Result<Vec<Arc<OriginRuntime>>, SnapshotError> {
+    let fetch = |origin: &Origin| {
+        let read = |path: &Path| tls::read_authorities(path);
+        let authorities = origin.ca_file.as_deref().map(read).transpose();
+        let authorities = authorities
+            .map_err(|cause| SnapshotError::Authorities { origin: origin.id.to_string(), cause })?;
+        Ok(Arc::new(OriginRuntime { origin: origin.clone(), authorities }))
+    };
+    fleet.origins.iter().map(fetch).collect()
+}
+
+fn store_policy(site: &Site, max_object_bytes: u64) -> StorePolicy {
+    let negative = site.negative_ttl.iter();
+    StorePolicy {
+        lifetime: LifetimePolicy {
+            target_list: DEFAULT_TARGET_LIST.to_vec(),
+            default_ttl: (!site.default_ttl.is_zero()).then_some(site.default_ttl),
+            negative_ttls: negative.filter_map(|(code, ttl)| Some((StatusCode::from_u16(*code).ok()?, *ttl))).collect(),
+            max_ttl: Some(site.max_ttl),
+            default_stale_while_revalidate: site.stale_while_revalidate,
+            default_stale_if_error: site.stale_if_error,
+            ..LifetimePolicy::default()
+        },
+        max_object_bytes: Some(max_object_bytes),
+        ..StorePolicy::default()
+    }
+}

@@ -1,0 +1,402 @@
+//! The body of a stored response, readable while it grows.
+//!
+//! Readers keep their own place. A body ends in one of two ways: complete, or failed, and a reader of a failed body
+//! gets an error, never a short success.
+//!
+//! A body that outgrows the storable size goes on as a stream: parts that every reader has passed are dropped, and the
+//! writer waits for readers that fall more than [`STREAM_WINDOW_BYTES`] behind, so memory stays bounded. The reader that
+//! the fill was started for is not waited for: it runs in the writer's own task, which paces it already.
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Complete bodies are kept in blocks of this size, so that no block keeps a larger network buffer alive, and the
+/// block of an offset is found by division.
+pub const BLOCK_BYTES: usize = 256 << 10;
+
+/// How far behind a reader of an outgrown body may fall before the writer waits for it.
+pub const STREAM_WINDOW_BYTES: u64 = 8 << 20;
+
+/// How long the writer waits for such a reader before it cuts it off.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a body can't be read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The fill ended before the body did.
+    #[error("the response that this one was read from ended before its end")]
+    FillFailed,
+    /// The reader fell too far behind a body that is too large to be kept.
+    #[error("read too slowly: the body is too large to be kept")]
+    TooSlow,
+}
+
+/// Whether the writer of an outgrown body waits for a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It does: the reader runs in a task of its own.
+    Waited,
+    /// It doesn't: the reader runs in the writer's task.
+    Own,
+}
+
+/// A body, complete or growing.
+#[derive(Debug)]
+pub struct Body {
+    complete: OnceLock<Complete>,
+    growing: Mutex<Growing>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Complete {
+    blocks: Box<[Bytes]>,
+    len: u64,
+}
+
+#[derive(Debug, Default)]
+struct Growing {
+    chunks: VecDeque<Bytes>,
+    /// For each chunk the offset where it ends.
+    ends: VecDeque<u64>,
+    len: u64,
+    failed: bool,
+    outgrown: bool,
+    readers: HashMap<u64, Place>,
+    next_reader: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: u64,
+    pace: Pace,
+}
+
+impl Growing {
+    fn start(&self) -> u64 {
+        self.ends.front().map_or(self.len, |end| end - self.chunks[0].len() as u64)
+    }
+
+    fn drop_what_all_have_read(&mut self) {
+        let slowest = self.readers.values().map(|place| place.at).min().unwrap_or(self.len);
+        while self.ends.front().is_some_and(|&end| end <= slowest) {
+            self.ends.pop_front();
+            self.chunks.pop_front();
+        }
+    }
+
+    fn is_late(&self, place: &Place) -> bool {
+        place.pace == Pace::Waited && self.len - place.at > STREAM_WINDOW_BYTES
+    }
+}
+
+impl Body {
+    /// A body that is about to be written.
+    pub fn growing() -> Self {
+        Self { complete: OnceLock::new(), growing: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Bytes so far, or in all once it is complete.
+    pub fn len(&self) -> u64 {
+        self.complete.get().map_or_else(|| self.growing.lock().len, |complete| complete.len)
+    }
+
+    /// Whether no byte is there (yet).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it is complete.
+    pub fn is_complete(&self) -> bool {
+        self.complete.get().is_some()
+    }
+
+    /// Appends a part.
+    pub fn push(&self, chunk: Bytes) {
+        if chunk.is_empty() {
+            return;
+        }
+        let mut growing = self.growing.lock();
+        growing.len += chunk.len() as u64;
+        let end = growing.len;
+        growing.ends.push_back(end);
+        growing.chunks.push_back(chunk);
+        if growing.outgrown {
+            growing.drop_what_all_have_read();
+        }
+        drop(growing);
+        self.changed.notify_waiters();
+    }
+
+    /// From now on the body is a stream: what every reader has read is dropped.
+    pub fn outgrow(&self) {
+        self.growing.lock().outgrown = true;
+    }
+
+    /// Waits until no reader of an outgrown body is too far behind. One that makes no progress is cut off.
+    pub async fn wait_for_readers(&self) {
+        loop {
+            let progress = self.changed.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            {
+                let growing = self.growing.lock();
+                if !growing.readers.values().any(|place| growing.is_late(place)) {
+                    return;
+                }
+            }
+            if tokio::time::timeout(STREAM_PATIENCE, progress).await.is_err() {
+                let mut growing = self.growing.lock();
+                let late: Vec<u64> =
+                    growing.readers.iter().filter(|(_, place)| growing.is_late(place)).map(|(n, _)| *n).collect();
+                for number in late {
+                    growing.readers.remove(&number);
+                }
+                drop(growing);
+                self.changed.notify_waiters();
+            }
+        }
+    }
+
+    /// The body ended as it should.
+    pub fn finish(&self) {
+        let mut growing = self.growing.lock();
+        if !growing.outgrown {
+            let len = growing.len;
+            let blocks = into_blocks(&growing.chunks, len);
+            growing.chunks.clear();
+            growing.ends.clear();
+            let _ = self.complete.set(Complete { blocks, len });
+        } else if !growing.failed {
+            // Readers go on from the chunks that are left; there is no complete body to keep.
+            let _ = self.complete.set(Complete { blocks: Box::default(), len: growing.len });
+        }
+        drop(growing);
+        self.changed.notify_waiters();
+    }
+
+    /// The body broke off.
+    pub fn fail(&self) {
+        if self.complete.get().is_none() {
+            self.growing.lock().failed = true;
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// A part of a complete body: from `offset`, at most one block. `None` at the end, or if the body is not complete.
+    pub fn block_at(&self, offset: u64) -> Option<Bytes> {
+        let complete = self.complete.get()?;
+        let block = complete.blocks.get(usize::try_from(offset / BLOCK_BYTES as u64).ok()?)?;
+        let within = (offset % BLOCK_BYTES as u64) as usize;
+        (within < block.len()).then(|| block.slice(within..))
+    }
+}
+
+/// Copies the parts into blocks that own exactly their bytes.
+fn into_blocks(chunks: &VecDeque<Bytes>, len: u64) -> Box<[Bytes]> {
+    let mut blocks = Vec::with_capacity((len as usize).div_ceil(BLOCK_BYTES));
+    let mut left = len as usize;
+    let mut block = BytesMut::with_capacity(left.min(BLOCK_BYTES));
+    for chunk in chunks {
+        let mut chunk = &chunk[..];
+        while !chunk.is_empty() {
+            let take = chunk.len().min(BLOCK_BYTES - block.len());
+            block.extend_from_slice(&chunk[..take]);
+            chunk = &chunk[take..];
+            left -= take;
+            if block.len() == BLOCK_BYTES || left == 0 {
+                blocks.push(block.split().freeze());
+                block = BytesMut::with_capacity(left.min(BLOCK_BYTES));
+            }
+        }
+    }
+    blocks.into_boxed_slice()
+}
+
+/// A reader's place in a body.
+#[derive(Debug)]
+pub struct BodyReader {
+    body: std::sync::Arc<Body>,
+    offset: u64,
+    end: Option<u64>,
+    number: Option<u64>,
+}
+
+impl BodyReader {
+    /// A reader at the beginning.
+    pub fn new(body: std::sync::Arc<Body>, pace: Pace) -> Self {
+        let number = (!body.is_complete()).then(|| {
+            let mut growing = body.growing.lock();
+            let number = growing.next_reader;
+            growing.next_reader += 1;
+            growing.readers.insert(number, Place { at: 0, pace });
+            number
+        });
+        Self { body, offset: 0, end: None, number }
+    }
+
+    /// Whether [`BodyReader::seek`] can be used: the body is complete and kept.
+    pub fn can_seek(&self) -> bool {
+        self.body.complete.get().is_some_and(|complete| !complete.blocks.is_empty())
+    }
+
+    /// Goes to `start`; reading stops before `end`.
+    pub fn seek(&mut self, start: u64, end: Option<u64>) {
+        self.offset = start;
+        self.end = end;
+    }
+
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the body broke off, or the reader was too slow for one that is not kept.
+    pub async fn read(&mut self) -> Result<Option<Bytes>, ReadError> {
+        loop {
+            let body = self.body.clone();
+            let changed = body.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(outcome) = self.try_read() {
+                return outcome;
+            }
+            changed.await;
+        }
+    }
+
+    fn try_read(&mut self) -> Option<Result<Option<Bytes>, ReadError>> {
+        if self.end.is_some_and(|end| self.offset >= end) {
+            return Some(Ok(None));
+        }
+        if let Some(block) = self.body.block_at(self.offset) {
+            return Some(Ok(Some(self.take(block))));
+        }
+        let body = self.body.clone();
+        let mut growing = body.growing.lock();
+        if let Some(complete) = body.complete.get()
+            && (!growing.outgrown || self.offset >= complete.len)
+        {
+            // It may have become complete between the look above and the lock.
+            return Some(Ok(body.block_at(self.offset).map(|block| self.take(block))));
+        }
+        if self.number.is_some_and(|number| !growing.readers.contains_key(&number)) || self.offset < growing.start() {
+            return Some(Err(ReadError::TooSlow));
+        }
+        let at = growing.ends.partition_point(|&end| end <= self.offset);
+        if let Some(chunk) = growing.chunks.get(at) {
+            let begin = growing.ends[at] - chunk.len() as u64;
+            let rest = chunk.slice((self.offset - begin) as usize..);
+            let rest = self.take(rest);
+            if let Some(place) = self.number.and_then(|number| growing.readers.get_mut(&number)) {
+                place.at = self.offset;
+            }
+            if growing.outgrown {
+                growing.drop_what_all_have_read();
+                drop(growing);
+                body.changed.notify_waiters();
+            }
+            return Some(Ok(Some(rest)));
+        }
+        growing.failed.then_some(Err(ReadError::FillFailed))
+    }
+
+    fn take(&mut self, mut bytes: Bytes) -> Bytes {
+        if let Some(end) = self.end {
+            bytes.truncate(usize::try_from(end - self.offset).unwrap_or(usize::MAX));
+        }
+        self.offset += bytes.len() as u64;
+        bytes
+    }
+}
+
+impl Drop for BodyReader {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.body.growing.lock().readers.remove(&number);
+            self.body.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    async fn read_all(reader: &mut BodyReader) -> Result<Vec<u8>, ReadError> {
+        let mut all = Vec::new();
+        while let Some(part) = reader.read().await? {
+            all.extend_from_slice(&part);
+        }
+        Ok(all)
+    }
+
+    fn pattern(len: usize) -> Vec<u8> {
+        (0..len).map(|n| (n % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn readers_stream_a_growing_body_and_later_ones_read_it_whole() {
+        let bytes = pattern(3 * BLOCK_BYTES + 77);
+        let body = Arc::new(Body::growing());
+        let mut early = BodyReader::new(body.clone(), Pace::Own);
+        let mut joined = BodyReader::new(body.clone(), Pace::Waited);
+        let joiner = tokio::spawn(async move { read_all(&mut joined).await });
+        for chunk in bytes.chunks(10_007) {
+            body.push(Bytes::copy_from_slice(chunk));
+            tokio::task::yield_now().await;
+        }
+        body.finish();
+        assert_eq!(joiner.await.expect("the task ends").as_deref(), Ok(&bytes[..]));
+        assert_eq!(read_all(&mut early).await.as_deref(), Ok(&bytes[..]));
+        let mut late = BodyReader::new(body.clone(), Pace::Waited);
+        assert_eq!(read_all(&mut late).await.as_deref(), Ok(&bytes[..]));
+        assert!(late.can_seek());
+        late.seek(BLOCK_BYTES as u64 - 3, Some(BLOCK_BYTES as u64 + 3));
+        assert_eq!(read_all(&mut late).await.as_deref(), Ok(&bytes[BLOCK_BYTES - 3..BLOCK_BYTES + 3]));
+    }
+
+    #[tokio::test]
+    async fn a_failed_body_is_an_error_to_its_readers() {
+        let body = Arc::new(Body::growing());
+        let mut reader = BodyReader::new(body.clone(), Pace::Waited);
+        body.push(Bytes::from_static(b"half"));
+        body.fail();
+        assert_eq!(reader.read().await, Ok(Some(Bytes::from_static(b"half"))));
+        assert_eq!(reader.read().await, Err(ReadError::FillFailed));
+    }
+
+    #[tokio::test]
+    async fn an_outgrown_body_reaches_its_readers_whole_and_keeps_little() {
+        let bytes = pattern(STREAM_WINDOW_BYTES as usize * 3);
+        let body = Arc::new(Body::growing());
+        let mut own = BodyReader::new(body.clone(), Pace::Own);
+        let mut joined = BodyReader::new(body.clone(), Pace::Waited);
+        let joiner = tokio::spawn(async move { read_all(&mut joined).await });
+        let mut read = Vec::new();
+        for chunk in bytes.chunks(100_000) {
+            body.push(Bytes::copy_from_slice(chunk));
+            body.outgrow();
+            body.wait_for_readers().await;
+            read.extend_from_slice(&own.read().await.expect("the fill goes on").expect("there is more"));
+            assert!(body.growing.lock().chunks.len() <= 2 + STREAM_WINDOW_BYTES as usize / 100_000);
+        }
+        body.finish();
+        assert_eq!(own.read().await, Ok(None));
+        assert_eq!(read, bytes);
+        assert_eq!(joiner.await.expect("the task ends").as_deref(), Ok(&bytes[..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stands_still_does_not_hold_an_outgrown_body() {
+        let body = Arc::new(Body::growing());
+        let mut stuck = BodyReader::new(body.clone(), Pace::Waited);
+        body.push(Bytes::from(vec![0; STREAM_WINDOW_BYTES as usize + 1]));
+        body.outgrow();
+        body.wait_for_readers().await;
+        assert_eq!(stuck.read().await, Err(ReadError::TooSlow));
+    }
+}

@@ -1,0 +1,46 @@
+//! A stored response.
+
+use super::body::Body;
+use crate::core::freshness::Freshness;
+use crate::core::id::PurgeSeq;
+use crate::core::key::CacheKey;
+use crate::core::purge::{Mark, Subject};
+use crate::core::vary::VaryRule;
+use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
+
+/// What a stored response costs beyond its bytes: the entry itself, its place in moka's table, queues and frequency
+/// sketch, and its header table.
+pub const OVERHEAD_BYTES: u64 = 512;
+
+/// A response that is stored or on its way into the store. Its head never changes: a 304 makes a new entry that shares
+/// the body.
+#[derive(Debug)]
+pub struct Entry {
+    /// The key that it is stored under, variant included.
+    pub key: CacheKey,
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields as stored.
+    pub head: HeaderMap,
+    /// The body.
+    pub body: Arc<Body>,
+    /// How long it lives.
+    pub freshness: Freshness,
+    /// What purges are matched against.
+    pub subject: Subject,
+    /// Up to which purge it is known to be valid.
+    pub mark: Mark,
+    /// The number of the purge that was applied when its upstream request was sent.
+    pub fence: PurgeSeq,
+    /// What it varies by.
+    pub vary: VaryRule,
+}
+
+impl Entry {
+    /// Bytes that it takes: body, head and [`OVERHEAD_BYTES`].
+    pub fn bytes(&self) -> u64 {
+        let fields = self.head.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>();
+        self.body.len() + (fields + self.subject.heap_bytes()) as u64 + OVERHEAD_BYTES
+    }
+}

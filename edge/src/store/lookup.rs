@@ -1,0 +1,135 @@
+//! What one request brings to the store, and what the store finds for it. Pingora's traits pass a cache key and nothing
+//! else between the phases of a request, so this travels in the key's extensions.
+
+use super::entry::Entry;
+use crate::core::freshness::Freshness;
+use crate::core::id::PurgeSeq;
+use crate::core::key::CacheKey;
+use crate::core::purge::Subject;
+use crate::core::vary::{VaryPolicy, VaryRule};
+use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// One request's dealings with the store.
+#[derive(Debug)]
+pub struct Lookup {
+    /// The key before Vary.
+    pub primary: CacheKey,
+    /// The request's fields, for Vary.
+    pub request: HeaderMap,
+    /// How they are compared.
+    pub vary_policy: VaryPolicy,
+    /// What purges of the URL are matched against, without tags.
+    pub subject: Subject,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    variant: Option<CacheKey>,
+    found: Option<Arc<Entry>>,
+    fence: Option<PurgeSeq>,
+    plan: Option<Plan>,
+    own_fill: Option<Arc<Entry>>,
+    served: Option<Arc<Entry>>,
+    collapsed: bool,
+}
+
+/// A response head that may be stored: everything of the entry but its body.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields to store.
+    pub head: HeaderMap,
+    /// How long it lives.
+    pub freshness: Freshness,
+    /// The URL and its tags.
+    pub subject: Subject,
+    /// What it varies by.
+    pub vary: VaryRule,
+    /// The length that the response announced, if it did.
+    pub content_length: Option<u64>,
+}
+
+impl Lookup {
+    /// A request for `primary`.
+    pub fn new(primary: CacheKey, request: HeaderMap, vary_policy: VaryPolicy, subject: Subject) -> Self {
+        Self { primary, request, vary_policy, subject, state: Mutex::default() }
+    }
+
+    /// The key under which a response with this Vary is stored for this request.
+    pub fn key_for(&self, vary: &VaryRule) -> CacheKey {
+        if vary.is_empty() {
+            return self.primary;
+        }
+        self.primary.variant(vary.variant_key(&self.request, self.vary_policy).0)
+    }
+
+    /// The key that was looked up last: with the variant, if the store knows by what the URL's responses vary.
+    pub fn key(&self) -> CacheKey {
+        self.state.lock().variant.unwrap_or(self.primary)
+    }
+
+    pub(super) fn set_key(&self, key: CacheKey) {
+        self.state.lock().variant = Some(key);
+    }
+
+    /// The entry that the last lookup found: the one whose validator is sent, and which a 304 speaks of.
+    pub fn found(&self) -> Option<Arc<Entry>> {
+        self.state.lock().found.clone()
+    }
+
+    pub(super) fn set_found(&self, entry: Option<Arc<Entry>>) {
+        self.state.lock().found = entry;
+    }
+
+    /// Sets the fence of the fetch: sampled before the first byte of each attempt is sent.
+    pub fn set_fence(&self, fence: PurgeSeq) {
+        self.state.lock().fence = Some(fence);
+    }
+
+    /// The fence of the fetch; [`PurgeSeq::ZERO`], which every purge hides, if none was sampled.
+    pub fn fence(&self) -> PurgeSeq {
+        self.state.lock().fence.unwrap_or(PurgeSeq::ZERO)
+    }
+
+    /// Sets what the response's head was found to allow.
+    pub fn set_plan(&self, plan: Plan) {
+        self.state.lock().plan = Some(plan);
+    }
+
+    pub(super) fn take_plan(&self) -> Option<Plan> {
+        self.state.lock().plan.take()
+    }
+
+    /// The fill that this request began.
+    pub fn own_fill(&self) -> Option<Arc<Entry>> {
+        self.state.lock().own_fill.clone()
+    }
+
+    pub(super) fn set_own_fill(&self, entry: Arc<Entry>) {
+        self.state.lock().own_fill = Some(entry);
+    }
+
+    /// The entry that answers the request: the one that it filled, the one that a 304 made, or the one found.
+    pub fn served(&self) -> Option<Arc<Entry>> {
+        let state = self.state.lock();
+        [&state.served, &state.own_fill, &state.found].into_iter().find_map(Clone::clone)
+    }
+
+    pub(super) fn set_served(&self, entry: Arc<Entry>) {
+        self.state.lock().served = Some(entry);
+    }
+
+    /// Notes that the request waited for another one's fetch.
+    pub fn set_collapsed(&self) {
+        self.state.lock().collapsed = true;
+    }
+
+    /// Whether the request waited for another one's fetch.
+    pub fn collapsed(&self) -> bool {
+        self.state.lock().collapsed
+    }
+}

@@ -1,0 +1,303 @@
+//! Complete responses in moka, fills in flight beside it.
+
+use super::body::Body;
+use super::entry::Entry;
+use super::lookup::{Lookup, Plan};
+use crate::core::key::CacheKey;
+use crate::core::purge::Mark;
+use crate::core::vary::VaryRule;
+use crate::wire::stats::StoreStats;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Weights are counted in units of this many bytes: moka's are u32, which then reach 256 GiB for one entry.
+const UNIT_BYTES: u64 = 64;
+
+/// Fills in flight at once. Past it responses are passed without being stored; each fill has a client or a refresh
+/// behind it, so this is far above what the connection limit lets in.
+pub const MAX_FILLS: usize = 65_536;
+
+/// moka evicts in maintenance runs, of its own accord after so many operations; with large objects that is too late.
+/// A run is made after this share of the capacity has been written, or [`MAINTENANCE_MAX_BYTES`].
+const MAINTENANCE_SHARE: u64 = 64;
+const MAINTENANCE_MAX_BYTES: u64 = 32 << 20;
+
+/// A place in the store: a response, or by what the responses to this URL vary.
+#[derive(Debug, Clone)]
+enum Slot {
+    Entry(Arc<Entry>),
+    Varies(Arc<VaryRule>),
+}
+
+impl Slot {
+    fn units(&self) -> u32 {
+        let bytes = match self {
+            Self::Entry(entry) => entry.bytes(),
+            Self::Varies(rule) => super::entry::OVERHEAD_BYTES + 64 * rule.fields().len() as u64,
+        };
+        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// A complete response.
+    Complete(Arc<Entry>),
+    /// A response whose body is still arriving.
+    Filling(Arc<Entry>),
+}
+
+impl Found {
+    /// The response, wherever it is.
+    pub fn entry(&self) -> &Arc<Entry> {
+        match self {
+            Self::Complete(entry) | Self::Filling(entry) => entry,
+        }
+    }
+}
+
+/// A node's store.
+#[derive(Debug)]
+pub struct MemoryStore {
+    complete: Cache<CacheKey, Slot>,
+    filling: Mutex<HashMap<CacheKey, Arc<Entry>>>,
+    capacity_bytes: u64,
+    max_object_bytes: u64,
+    unmaintained_bytes: AtomicU64,
+    inserted: AtomicU64,
+    removed: Arc<AtomicU64>,
+    fills_failed: AtomicU64,
+}
+
+impl MemoryStore {
+    /// An empty store of so many bytes.
+    pub fn new(capacity_bytes: u64, max_object_bytes: u64) -> Self {
+        let removed = Arc::new(AtomicU64::new(0));
+        let count = removed.clone();
+        let complete = Cache::builder()
+            .max_capacity(capacity_bytes / UNIT_BYTES)
+            .weigher(|_, slot: &Slot| slot.units())
+            .eviction_listener(move |_, _, cause| {
+                if cause == moka::notification::RemovalCause::Size {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .build();
+        Self {
+            complete,
+            filling: Mutex::default(),
+            capacity_bytes,
+            max_object_bytes,
+            unmaintained_bytes: AtomicU64::new(0),
+            inserted: AtomicU64::new(0),
+            removed,
+            fills_failed: AtomicU64::new(0),
+        }
+    }
+
+    /// Larger bodies are not kept.
+    pub const fn max_object_bytes(&self) -> u64 {
+        self.max_object_bytes
+    }
+
+    /// What is there for a request, resolving Vary: the complete response unless `usable` says that it is none, else
+    /// the fill in flight, else the complete response as it is.
+    pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
+        let mut key = lookup.primary;
+        let mut slot = self.complete.get(&key);
+        if let Some(Slot::Varies(rule)) = &slot {
+            key = lookup.key_for(rule);
+            slot = self.complete.get(&key);
+        }
+        lookup.set_key(key);
+        let complete = match slot {
+            Some(Slot::Entry(entry)) => Some(entry),
+            _ => None,
+        };
+        let found = match complete {
+            Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
+            complete => {
+                let filling = self.filling.lock().get(&key).cloned();
+                filling.map(Found::Filling).or(complete.map(Found::Complete))
+            }
+        };
+        lookup.set_found(found.as_ref().map(|found| found.entry().clone()));
+        found
+    }
+
+    /// Begins a fill. Later lookups find it until it ends.
+    pub fn begin(self: &Arc<Self>, lookup: &Lookup, plan: Plan) -> Fill {
+        let key = lookup.key_for(&plan.vary);
+        let fence = lookup.fence();
+        let entry = Arc::new(Entry {
+            key,
+            status: plan.status,
+            head: plan.head,
+            body: Arc::new(Body::growing()),
+            freshness: plan.freshness,
+            subject: plan.subject,
+            mark: Mark::new(fence),
+            fence,
+            vary: plan.vary,
+        });
+        if !entry.vary.is_empty() {
+            self.complete.insert(lookup.primary, Slot::Varies(Arc::new(entry.vary.clone())));
+        }
+        let mut filling = self.filling.lock();
+        let may_enter = match filling.get(&key) {
+            // An older fill never takes the place of a newer one.
+            Some(other) => Mark::not_older(entry.fence, other.fence),
+            None => filling.len() < MAX_FILLS,
+        };
+        if may_enter {
+            filling.insert(key, entry.clone());
+        }
+        drop(filling);
+        Fill { store: self.clone(), entry, content_length: plan.content_length, outgrown: false, ended: false }
+    }
+
+    /// Replaces an entry that a 304 has validated by one with the new head and the same body. Does nothing if the
+    /// entry is not there any more.
+    pub fn freshen(&self, old: &Arc<Entry>, lookup: &Lookup, plan: Plan) -> Arc<Entry> {
+        let fence = lookup.fence();
+        let fresh = Arc::new(Entry {
+            key: old.key,
+            status: plan.status,
+            head: plan.head,
+            body: old.body.clone(),
+            freshness: plan.freshness,
+            subject: plan.subject,
+            mark: Mark::new(fence),
+            fence,
+            vary: old.vary.clone(),
+        });
+        let put = fresh.clone();
+        self.complete.entry(old.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
+            Some(Slot::Entry(stored)) if Arc::ptr_eq(&stored, old) => Op::Put(Slot::Entry(put)),
+            _ => Op::Nop,
+        });
+        fresh
+    }
+
+    fn insert(&self, entry: &Arc<Entry>) {
+        let mut put = false;
+        let value = Slot::Entry(entry.clone());
+        self.complete.entry(entry.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
+            Some(Slot::Entry(stored)) if !Mark::not_older(entry.fence, stored.fence) => Op::Nop,
+            _ => {
+                put = true;
+                Op::Put(value)
+            }
+        });
+        if put {
+            self.inserted.fetch_add(1, Ordering::Relaxed);
+            self.maintain(entry.bytes());
+        }
+    }
+
+    /// Lets moka evict once enough bytes have been written.
+    fn maintain(&self, written: u64) {
+        let due = (self.capacity_bytes / MAINTENANCE_SHARE).min(MAINTENANCE_MAX_BYTES);
+        if self.unmaintained_bytes.fetch_add(written, Ordering::Relaxed) + written >= due {
+            self.unmaintained_bytes.store(0, Ordering::Relaxed);
+            self.complete.run_pending_tasks();
+        }
+    }
+
+    fn end(&self, entry: &Arc<Entry>) {
+        let mut filling = self.filling.lock();
+        if filling.get(&entry.key).is_some_and(|current| Arc::ptr_eq(current, entry)) {
+            filling.remove(&entry.key);
+        }
+    }
+
+    /// The store's figures, after what is pending in moka has been done.
+    pub fn stats(&self) -> StoreStats {
+        self.complete.run_pending_tasks();
+        StoreStats {
+            objects: self.complete.entry_count(),
+            bytes: self.complete.weighted_size() * UNIT_BYTES,
+            capacity_bytes: self.capacity_bytes,
+            fills_in_flight: self.filling.lock().len() as u64,
+            fills_failed: self.fills_failed.load(Ordering::Relaxed),
+            evicted: self.removed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A response on its way into the store. Dropped before [`Fill::finish`] it has failed, and its readers get an error.
+#[derive(Debug)]
+pub struct Fill {
+    store: Arc<MemoryStore>,
+    entry: Arc<Entry>,
+    content_length: Option<u64>,
+    outgrown: bool,
+    ended: bool,
+}
+
+/// A fill whose body does not have the length that its head announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the response announced {announced} bytes and ended after {received}")]
+pub struct WrongLength {
+    /// By Content-Length.
+    pub announced: u64,
+    /// Received.
+    pub received: u64,
+}
+
+impl Fill {
+    /// The entry, which can be read while it grows.
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Appends a part of the body. Waits only if the body has outgrown the store and a reader is far behind.
+    pub async fn push(&mut self, part: bytes::Bytes) {
+        self.entry.body.push(part);
+        if !self.outgrown && self.entry.body.len() > self.store.max_object_bytes {
+            self.outgrown = true;
+            self.store.end(&self.entry);
+            self.entry.body.outgrow();
+        }
+        if self.outgrown {
+            self.entry.body.wait_for_readers().await;
+        }
+    }
+
+    /// Ends the fill: the response is stored, unless it is too large. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`WrongLength`]: the fill has failed.
+    pub fn finish(mut self) -> Result<u64, WrongLength> {
+        let received = self.entry.body.len();
+        if let Some(announced) = self.content_length.filter(|&announced| announced != received) {
+            return Err(WrongLength { announced, received });
+        }
+        self.entry.body.finish();
+        if !self.outgrown {
+            // Into the store before out of the fills: a lookup in between finds it in one of them.
+            self.store.insert(&self.entry);
+            self.store.end(&self.entry);
+        }
+        self.ended = true;
+        Ok(received)
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.entry.body.fail();
+            self.store.end(&self.entry);
+            self.store.fills_failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

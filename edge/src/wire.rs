@@ -1,0 +1,5 @@
+//! Layer 2: what travels between the programs, as JSON.
+
+pub mod admin;
+pub mod purge;
+pub mod stats;

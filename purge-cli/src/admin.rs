@@ -1,0 +1,244 @@
+//! A client of the admin server of a node: one request, one connection, one answer, within a deadline.
+
+mod error;
+
+pub(crate) use error::printable;
+pub use error::{AdminError, Stage};
+
+use crate::clock::Deadline;
+use bytes::Bytes;
+use edge::wire::admin::Status;
+use edge::wire::purge::{PurgeReply, PurgeRequest};
+use edge::wire::stats::Stats;
+use futures_util::future::{Either, select};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+
+/// Largest response body that is read, in bytes. A node's statistics with thousands of sites stay far below it.
+pub const MAX_REPLY_BYTES: usize = 16 << 20;
+
+/// Largest response head that is read, in bytes: an admin server sends a few hundred.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+const USER_AGENT: &str = concat!("purge-cli/", env!("CARGO_PKG_VERSION"));
+
+/// Whether a node takes requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It does.
+    Yes(Status),
+    /// Not yet, or no more; [`Status::status`] says what it waits for.
+    No(Status),
+}
+
+/// A client of admin servers. It keeps no connections: each call opens one, and makes one attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminClient {
+    timeout: Duration,
+}
+
+impl AdminClient {
+    /// A client whose every call ends within `timeout`.
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+
+    /// `POST /purges` at `addr` (`host:port`). The purge is applied on the node when this returns.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the node can't be reached, does not answer in time, or refuses.
+    pub async fn post_purge(&self, addr: &str, token: &str, purge: &PurgeRequest) -> Result<PurgeReply, AdminError> {
+        let body = Bytes::from(serde_json::to_vec(purge).expect("texts and enums have a JSON form"));
+        self.post_purge_body(addr, token, body, Deadline::after(self.timeout)).await
+    }
+
+    /// `GET /stats` at `addr`.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the node can't be reached, does not answer in time, or refuses.
+    pub async fn stats(&self, addr: &str, token: &str) -> Result<Stats, AdminError> {
+        let request = request(Method::GET, "/stats", addr, Some(token), Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
+    }
+
+    /// `GET /ready` at `addr`; needs no token.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the node can't be reached, does not answer in time, or answers something else.
+    pub async fn get_ready(&self, addr: &str) -> Result<Ready, AdminError> {
+        let request = request(Method::GET, "/ready", addr, None, Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read_ready()
+    }
+
+    /// `POST /purges` with a body made before, by a deadline set before.
+    pub(crate) async fn post_purge_body(
+        &self,
+        addr: &str,
+        token: &str,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Result<PurgeReply, AdminError> {
+        let request = request(Method::POST, "/purges", addr, Some(token), body)?;
+        exchange(addr, request, deadline).await?.read()
+    }
+}
+
+/// The value of the Authorization field; `None` if the token has a character that no field may have.
+pub(crate) fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn request(
+    method: Method,
+    path: &'static str,
+    addr: &str,
+    token: Option<&str>,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, AdminError> {
+    let host = HeaderValue::from_str(addr).map_err(|_| AdminError::BadAddress { addr: addr.to_owned() })?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = http::Uri::from_static(path);
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, host);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if request.method() == Method::POST {
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if let Some(token) = token {
+        let value = bearer(token).ok_or(AdminError::BadToken)?;
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
+async fn exchange(addr: &str, request: Request<Full<Bytes>>, deadline: Deadline) -> Result<Answer, AdminError> {
+    let late = |stage| AdminError::Timeout { addr: addr.to_owned(), after: deadline.span(), stage };
+    let stream = timeout_at(deadline.at(), TcpStream::connect(addr))
+        .await
+        .map_err(|_| late(Stage::Connect))?
+        .map_err(|cause| AdminError::Unreachable { addr: addr.to_owned(), cause })?;
+    timeout_at(deadline.at(), talk(addr, stream, request)).await.map_err(|_| late(Stage::Answer))?
+}
+
+/// Sends the request and reads the answer. The connection lives as long as this future does, and no longer.
+async fn talk(addr: &str, stream: TcpStream, request: Request<Full<Bytes>>) -> Result<Answer, AdminError> {
+    let broken = |cause: hyper::Error| AdminError::BrokenOff { addr: addr.to_owned(), cause };
+    // Without it a small body may wait for the acknowledgement of the head; if it can't be set, it does.
+    let _ = stream.set_nodelay(true);
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let exchange = pin!(async move {
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await;
+        let body = body.map_err(|cause| match cause.downcast::<hyper::Error>() {
+            Ok(cause) => broken(*cause),
+            Err(cause) if cause.is::<LengthLimitError>() => AdminError::TooLarge { addr: addr.to_owned() },
+            Err(cause) => AdminError::NotUnderstood { addr: addr.to_owned(), what: cause.to_string() },
+        })?;
+        Ok(Answer { addr: addr.to_owned(), status, body: body.to_bytes() })
+    });
+    match select(exchange, pin!(connection)).await {
+        Either::Left((answer, _)) => answer,
+        // The connection is at its end: what it brought, or how it broke off, is with the exchange.
+        Either::Right((_, exchange)) => exchange.await,
+    }
+}
+
+/// What a node answered.
+struct Answer {
+    addr: String,
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl Answer {
+    /// Reads the body of a success; anything else is an error.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, AdminError> {
+        if !self.status.is_success() {
+            return Err(AdminError::from_reply(self.status, &self.body));
+        }
+        self.parse()
+    }
+
+    fn read_ready(&self) -> Result<Ready, AdminError> {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => match self.parse() {
+                Ok(status) => Ok(Ready::No(status)),
+                Err(_) => Err(AdminError::from_reply(self.status, &self.body)),
+            },
+            _ => self.read().map(Ready::Yes),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, AdminError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|cause| AdminError::NotUnderstood { addr: self.addr.clone(), what: cause.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { addr: "node:9090".into(), status, body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    #[test]
+    fn receipts() {
+        let good = r#"{"node":"fra-1","boot_id":"b","applied_seq":7,"targets":3}"#;
+        let check = |status, body, want: Result<u64, &str>| {
+            let got = answer(status, body).read::<PurgeReply>();
+            let got = got.map(|reply| reply.applied_seq).map_err(|error| error.reason());
+            assert_eq!(got, want, "{status} {body}");
+        };
+        check(200, good, Ok(7));
+        check(201, good, Ok(7));
+        check(200, "", Err("not_understood"));
+        check(200, "<html>", Err("not_understood"));
+        check(301, good, Err("rejected"));
+        check(401, good, Err("unauthorized"));
+        check(403, "", Err("forbidden"));
+        check(404, "", Err("rejected"));
+        check(500, good, Err("failing"));
+    }
+
+    #[test]
+    fn readiness() {
+        let body = |status: &str| format!(r#"{{"status":"{status}","node":"fra-1"}}"#);
+        let status = |status: &str| Status { status: status.into(), node: "fra-1".into() };
+        assert_eq!(answer(200, &body("ready")).read_ready().ok(), Some(Ready::Yes(status("ready"))));
+        assert_eq!(answer(503, &body("draining")).read_ready().ok(), Some(Ready::No(status("draining"))));
+        assert_eq!(answer(503, "").read_ready().map_err(|error| error.reason()), Err("failing"));
+        assert_eq!(answer(404, "").read_ready().map_err(|error| error.reason()), Err("rejected"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent() {
+        let reason =
+            |addr, token| request(Method::GET, "/stats", addr, Some(token), Bytes::new()).map_err(|e| e.reason());
+        assert!(reason("127.0.0.1:1", "good").is_ok());
+        assert_eq!(reason("127.0.0.1:1", "a\nb").map(|_| ()), Err("bad_token"));
+        assert_eq!(reason("a\nb", "good").map(|_| ()), Err("bad_address"));
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let request = request(Method::GET, "/stats", "127.0.0.1:1", Some("secret"), Bytes::new()).expect("a request");
+        assert!(!format!("{request:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,42 @@
+//! The only place that reads a clock.
+
+use std::time::{Duration, Instant};
+
+/// Longest timeout of a node; longer ones are cut to it. No purge is worth a longer wait.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The monotonic clock: for durations.
+#[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// A point in time by which something must be done, and how much time it was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    at: Instant,
+    span: Duration,
+}
+
+impl Deadline {
+    /// From now on, `span` (at most [`MAX_TIMEOUT`]).
+    pub fn after(span: Duration) -> Self {
+        let span = span.min(MAX_TIMEOUT);
+        Self { at: now() + span, span }
+    }
+
+    /// How much time was given in all.
+    pub const fn span(self) -> Duration {
+        self.span
+    }
+
+    /// How much of it is left.
+    pub fn left(self) -> Duration {
+        self.at.saturating_duration_since(now())
+    }
+
+    /// The point in time, for tokio's timers.
+    pub(crate) fn at(self) -> tokio::time::Instant {
+        self.at.into()
+    }
+}

@@ -1,0 +1,1 @@
+import{n as e,t}from"./site-DzUvyMl5.js";var n=document.querySelector(`#basket-note`);for(let r of document.querySelectorAll(`[data-add]`))r.addEventListener(`click`,()=>{t(r.dataset.add);let i=e()[r.dataset.add]??1;n.textContent=i===1?`${r.dataset.title} is in your basket.`:`There are ${i} copies of ${r.dataset.title} in your basket.`});

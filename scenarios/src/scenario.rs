@@ -1,0 +1,9 @@
+//! Scenario files.
+
+mod file;
+mod shipped;
+
+pub use file::{
+    Deploy, Expect, Load, PopEntry, ReleaseEntry, Scenario, ScenarioError, Server, Shield, SiteEntry, Topology,
+};
+pub use shipped::{find, shipped, shipped_folder};

@@ -1,0 +1,3 @@
+//! The integration tests of the scenarios: links, the command line.
+
+mod wan;
