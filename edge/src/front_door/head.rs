@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Look {
+pub(super) enum Look {
     /// The head has not ended yet.
     Partial,
     /// A whole head.
@@ -19,7 +19,7 @@ pub enum Look {
 
 /// A whole head, as far as the front door needs to know it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Head {
+pub(super) struct Head {
     /// Its bytes, up to and with the empty line.
     pub bytes: usize,
     /// The body that follows.
@@ -28,7 +28,7 @@ pub struct Head {
 
 /// How the body is framed (RFC 9112 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub(super) enum Framing {
     /// So many bytes; none if the head says nothing.
     Length(u64),
     /// Chunked: its end is found by reading it.
@@ -41,7 +41,7 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MOST_FIELDS: usize = 200;
 
 /// Looks at the bytes received so far.
-pub fn look(bytes: &[u8], limits: &ClientLimits, h2c: bool) -> Look {
+pub(super) fn look(bytes: &[u8], limits: &ClientLimits, h2c: bool) -> Look {
     if h2c && bytes.first() == Some(&b'P') {
         if bytes.starts_with(H2_PREFACE) {
             return Look::Http2;

@@ -29,7 +29,7 @@ const READ_BYTES: usize = 8 << 10;
 
 /// A client's connection.
 #[derive(Debug)]
-pub struct ClientStream {
+pub(super) struct ClientStream {
     inner: Stream,
     /// Read, but not handed out yet.
     early: BytesMut,
@@ -40,12 +40,12 @@ pub struct ClientStream {
 
 impl ClientStream {
     /// Wraps a connection.
-    pub fn new(inner: Stream) -> Self {
+    pub(super) fn new(inner: Stream) -> Self {
         Self { inner, early: BytesMut::new(), allowance: Some(0), gathered: BytesMut::new() }
     }
 
     /// What was read and not handed out yet.
-    pub fn early(&self) -> &[u8] {
+    pub(super) fn early(&self) -> &[u8] {
         &self.early
     }
 
@@ -53,23 +53,23 @@ impl ClientStream {
     ///
     /// # Errors
     /// Those of the connection.
-    pub async fn read_more(&mut self) -> io::Result<usize> {
+    pub(super) async fn read_more(&mut self) -> io::Result<usize> {
         self.early.reserve(READ_BYTES);
         self.inner.read_buf(&mut self.early).await
     }
 
     /// Lets the next `bytes` bytes out; `None` for all that come.
-    pub fn allow(&mut self, bytes: Option<u64>) {
+    pub(super) fn allow(&mut self, bytes: Option<u64>) {
         self.allowance = bytes;
     }
 
     /// Whether the session took all that it was allowed: only then is what follows the next request.
-    pub fn spent(&self) -> bool {
+    pub(super) fn spent(&self) -> bool {
         self.allowance == Some(0)
     }
 
     /// Sends the bytes and closes the connection.
-    pub async fn refuse(&mut self, response: &[u8]) {
+    pub(super) async fn refuse(&mut self, response: &[u8]) {
         // The client may be gone; there is nobody left to tell.
         let _ = self.inner.write_all(response).await;
         let _ = self.inner.flush().await;
@@ -78,7 +78,7 @@ impl ClientStream {
 
     /// Reads and drops what the client still sends, up to a bound: closing with unread bytes would reset the connection
     /// and could take the answer with it.
-    pub async fn linger(&mut self, most: usize) {
+    pub(super) async fn linger(&mut self, most: usize) {
         let mut left = most;
         while left > 0 {
             self.early.clear();
