@@ -24,7 +24,7 @@ Examples:
   purge-cli tag release:v41                   the fleet has one site, TIDEWALL_CONFIG names the file
   purge-cli tag --site docs --soft guide      serve it stale while it is revalidated
   purge-cli prefix https://www.example.com/img/
-  git diff --name-only HEAD~1 public | sed 's|^public|https://www.example.com|' | purge-cli url --from -
+  sed 's|^|https://www.example.com/|' changed-files.txt | purge-cli url --from -
   purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.ok | not)'
   purge-cli all --yes";
 
@@ -52,7 +52,7 @@ pub struct Options {
     /// Print one JSON document on stdout instead of lines.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print only what went wrong (on stderr).
+    /// Print only what went wrong, on stderr (--json prints its document nonetheless).
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// How long each node may take, repeated attempts included, as in 500ms or 2m.
@@ -104,7 +104,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Words {
     /// What to purge.
-    #[arg(value_name = "TARGET", required_unless_present = "from")]
+    #[arg(required_unless_present = "from")]
     pub words: Vec<String>,
     /// Read targets from a file, or from standard input if it is -: one per line, # begins a comment line.
     #[arg(long, value_name = "FILE")]
@@ -124,10 +124,13 @@ impl Cli {
 
 /// The program as clap knows it, with examples and exit codes in its help.
 pub fn command() -> clap::Command {
+    const VALUES: [(&str, &str); 5] =
+        [("url", "URL"), ("prefix", "URL"), ("tag", "TAG"), ("host", "HOST"), ("site", "SITE")];
+    let named = VALUES.into_iter().fold(Cli::command(), |command, (name, value)| {
+        command.mut_subcommand(name, |command| command.mut_arg("words", |words| words.value_name(value)))
+    });
     let codes = Exit::ALL.map(|exit| format!("\n  {}  {}", exit.code(), exit.meaning())).concat();
-    Cli::command()
-        .after_help(format!("Exit codes:{codes}"))
-        .after_long_help(format!("{EXAMPLES}\n\nExit codes:{codes}"))
+    named.after_help(format!("Exit codes:{codes}")).after_long_help(format!("{EXAMPLES}\n\nExit codes:{codes}"))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

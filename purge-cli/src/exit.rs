@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Every node has applied the purge.
     Applied,
-    /// Nothing was sent: the fleet file, the token or the list can't be had.
+    /// The fleet file, the token or the list can't be had, so nothing was sent; or the report can't be written.
     Error,
     /// Nothing was sent: what was typed can't be meant.
     Usage,
@@ -36,7 +36,7 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Applied => "every node of the fleet has applied the purge",
-            Self::Error => "nothing was sent: the fleet file, the token or the list can't be used",
+            Self::Error => "the fleet file, the token or the list can't be used, or the report can't be written",
             Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or `all` not confirmed",
             Self::Partial => "some nodes have not applied the purge; each is named with the reason",
             Self::Refused => "a node answered 401 or 403: it doesn't know the token, or the token may not purge this",

@@ -6,9 +6,11 @@
 //! of it would hand out the very response that was purged. So no edge is told before the shields have had their chance.
 //! If a shield fails, the edges are told nonetheless (less is stale that way), and the run ends as partial.
 //!
-//! A node answers once the purge is applied, so the exit code 0 means: no node of the fleet file serves what the purge
-//! selected from what it stored before. See [`exit::Exit`] for the others. To purge again what was purged already is
-//! harmless, which is why failed attempts are repeated, and why a partial run is mended by running it again.
+//! A node answers once the purge is applied, so the exit code 0 means: no node of the fleet file answers from what it
+//! stored before with anything that the purge selects (after `--soft`: only as stale). It rests on two things that this
+//! program can't see: that the fleet file names every node, and that the origin serves the new content before the purge
+//! is issued. See [`exit::Exit`] for the other codes. To purge again what was purged already is harmless, which is why
+//! failed attempts are repeated, and why a partial run is mended by running it again.
 //!
 //! What stands where, in reading order:
 //!

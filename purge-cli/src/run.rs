@@ -78,7 +78,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn completions(shell: clap_complete::Shell) -> Result<(), RunError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "purge-cli", &mut script);
-    io::stdout().write_all(&script).map_err(RunError::Output)
+    match io::stdout().write_all(&script) {
+        // Who reads it has had enough, as in `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(RunError::Output),
+    }
 }
 
 fn purge(options: &Options, command: Command) -> Result<Exit, RunError> {
@@ -119,7 +123,7 @@ fn confirm(fleet: &Fleet) -> Result<(), RunError> {
     let (nodes, sites) = (fleet.nodes().count(), fleet.sites.len());
     let _ = write!(
         io::stderr(),
-        "This purges everything that this fleet holds: {nodes} node(s), {sites} site(s). The origins will be asked for \
+        "This purges everything that this fleet holds (nodes: {nodes}, sites: {sites}). The origins will be asked for \
          all of it again.\nType yes to go on: "
     );
     let mut answer = String::new();

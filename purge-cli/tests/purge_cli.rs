@@ -149,7 +149,7 @@ fn wrong_arguments() {
     let fleet = Fleet::new().node("fra-1", "edge", nobody());
     fleet.run(&[]).failed(2, &["Usage:"]);
     fleet.run(&["burn"]).failed(2, &["burn"]);
-    fleet.run(&["url"]).failed(2, &["<TARGET>"]);
+    fleet.run(&["url"]).failed(2, &["<URL>"]);
     fleet.run(&["url", "--timeout", "10", "http://docs.example.com/"]).failed(2, &["500ms, 10s or 2m"]);
     fleet.run(&["tag", "a", "--token-env", "A", "--token-file", "b"]).failed(2, &["two places", "hint: keep one"]);
     run(&mut purge_cli(&["site", "docs"]), "").failed(2, &["no fleet file", "hint: ", "--config", "TIDEWALL_CONFIG"]);
@@ -205,7 +205,7 @@ fn all_wants_a_yes() {
     let fleet = Fleet::new().node("fra-1", "edge", nobody());
     let refused = run(fleet.command(&["all"]).env("TIDEWALL_TOKEN", SECRET), "yes\n");
     refused.failed(2, &["standard input is no terminal", "hint: add --yes"]);
-    fleet.run(&["all", "--yes"]).failed(3, &["purged everything on only 0 of 1 node"]);
+    fleet.run(&["all", "--yes", "--timeout", "50ms"]).failed(3, &["purged everything on only 0 of 1 node"]);
 }
 
 #[test]
@@ -223,11 +223,16 @@ fn no_token() {
 #[test]
 fn tokens_are_found() {
     let fleet = Fleet::new().node("fra-1", "edge", nobody());
-    // It gets as far as the node, which is down: so there was a token.
-    run(fleet.command(&["site", "docs"]).env("FLEET_TOKEN", SECRET), "").failed(3, &["connection refused"]);
     fleet.file("mine", &format!("{SECRET}\n"));
-    run(&mut fleet.command(&["site", "docs", "--token-file", "mine"]), "").failed(3, &["connection refused"]);
-    run(fleet.command(&["site", "docs", "--token-env", "X"]).env("X", SECRET), "").failed(3, &["connection refused"]);
+    // It gets as far as the node, which is down: so there was a token.
+    let check = |args: &[&str], variable: &str| {
+        let args = [&["site", "docs", "--timeout", "50ms"], args].concat();
+        run(fleet.command(&args).env(variable, SECRET), "").failed(3, &["connection refused"]);
+    };
+    check(&[], "TIDEWALL_TOKEN");
+    check(&[], "FLEET_TOKEN");
+    check(&["--token-env", "X"], "X");
+    check(&["--token-file", "mine"], "UNUSED");
 }
 
 #[test]

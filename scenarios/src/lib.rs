@@ -4,7 +4,7 @@
 //! - [`wan`] is links of real length.
 //! - [`load`] is many clients.
 //! - [`site`] is what they ask for, and what a deploy changes.
-//! - [`scenario`] is the format of scenario files.
+//! - [`scenario`] is the format of scenario files, [`run`] runs one and reports.
 //! - [`client`] is all HTTP that this crate speaks, [`cache_status`] how it reads what an edge did.
 //! - [`clock`] is the one place that reads the clock.
 
@@ -13,6 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod fleet;
 pub mod load;
+pub mod run;
 pub mod scenario;
 pub mod site;
 pub mod wan;

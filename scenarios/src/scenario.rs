@@ -6,4 +6,4 @@ mod shipped;
 pub use file::{
     Deploy, Expect, Load, PopEntry, ReleaseEntry, Scenario, ScenarioError, Server, Shield, SiteEntry, Topology,
 };
-pub use shipped::{find, shipped, shipped_folder};
+pub use shipped::{Shipped, find, shipped, shipped_folder};

@@ -63,6 +63,7 @@ impl OriginServer {
             program: find_binary(Binary::Origin)?,
             arguments,
             environment: vec![(TOKEN_VARIABLE.to_owned(), spec.control_token.clone())],
+            stdin: None,
             log_folder: spec.log_folder.clone(),
         })
         .await?;
@@ -101,6 +102,7 @@ impl OriginServer {
                 TOKEN_VARIABLE.into(),
             ],
             environment: vec![(TOKEN_VARIABLE.to_owned(), self.control_token.clone())],
+            stdin: None,
             log_folder: self.log_folder.clone(),
         })
         .await?;

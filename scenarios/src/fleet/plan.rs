@@ -97,6 +97,7 @@ impl Plan {
                 program: PathBuf::new(),
                 arguments: builder.arguments,
                 environment: builder.environment,
+                stdin: None,
                 log_folder: logs,
             },
             wait_for_readiness: !builder.without_readiness,

@@ -30,6 +30,8 @@ pub struct ProcessSpec {
     pub arguments: Vec<OsString>,
     /// Environment variables, on top of this process's.
     pub environment: Vec<(String, String)>,
+    /// A file that it reads on stdin; nothing if `None`.
+    pub stdin: Option<PathBuf>,
     /// The folder for its output: `NAME.stdout` (of the last start) and `NAME.stderr` (of all starts).
     pub log_folder: PathBuf,
 }
@@ -210,11 +212,15 @@ async fn spawn(spec: &ProcessSpec) -> Result<Child, FleetError> {
     let stdout = File::create(&stdout).map_err(FleetError::file(stdout))?;
     let stderr = stderr_path(spec);
     let stderr = File::options().create(true).append(true).open(&stderr).map_err(FleetError::file(stderr))?;
+    let stdin = match &spec.stdin {
+        Some(path) => File::open(path).map_err(FleetError::file(path))?.into(),
+        None => Stdio::null(),
+    };
     let mut command = spawner::command(&spec.program);
     command
         .args(&spec.arguments)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(stdout)
         .stderr(stderr)
         .kill_on_drop(true);
@@ -243,6 +249,7 @@ mod tests {
             program: PathBuf::from("/bin/sh"),
             arguments: vec!["-c".into(), script.into()],
             environment: vec![("WORD".to_owned(), "hello".to_owned())],
+            stdin: None,
             log_folder: folder.to_owned(),
         }
     }

@@ -12,21 +12,30 @@ pub fn shipped_folder() -> PathBuf {
     std::env::var_os(FOLDER_VARIABLE).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
 }
 
-/// The shipped scenarios by name, with each file as read.
+/// A scenario that comes with the crate.
+#[derive(Debug)]
+pub struct Shipped {
+    /// Its name, for `scenarios run`.
+    pub name: String,
+    /// Its file, as read.
+    pub scenario: Result<Scenario, ScenarioError>,
+}
+
+/// The shipped scenarios, by name.
 ///
 /// # Errors
 /// If the folder can't be read.
-pub fn shipped(folder: &Path) -> Result<Vec<(String, Result<Scenario, ScenarioError>)>, ScenarioError> {
+pub fn shipped(folder: &Path) -> Result<Vec<Shipped>, ScenarioError> {
     let unreadable = |cause| ScenarioError::Unreadable { path: folder.to_owned(), cause };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_stem().and_then(|name| name.to_str());
         if let Some(name) = name.filter(|&name| name != "Cargo" && path.extension().is_some_and(|it| it == "toml")) {
-            found.push((name.to_owned(), Scenario::load(&path)));
+            found.push(Shipped { name: name.to_owned(), scenario: Scenario::load(&path) });
         }
     }
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 

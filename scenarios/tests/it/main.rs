@@ -1,3 +1,5 @@
-//! The integration tests of the scenarios: links, the command line.
+//! The integration tests of the scenarios: links, load, the command line.
 
+mod cli;
+mod load;
 mod wan;

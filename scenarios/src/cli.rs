@@ -1,0 +1,81 @@
+//! What the user types.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Run whole Tidewall fleets on one machine: real processes, links of real length, load, checks.
+#[derive(Parser, Debug)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// List the scenarios that are shipped
+    List,
+    /// Run a scenario, print what was measured, and exit 0 if all its checks hold
+    Run(Run),
+    /// Print the completion script of a shell
+    #[command(
+        after_help = "Example:\n  scenarios completions bash > ~/.local/share/bash-completion/completions/scenarios"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct Run {
+    /// A scenario file, or the name of a shipped one
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) scenario: String,
+    /// Determines what is asked for when; the scenario's own seed if left out
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Requests a second in each region, instead of the scenario's
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// Write all that was measured as JSON; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Leave the fleet running afterwards, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo build --workspace --bins      # scenarios start the programs beside their own
+  scenarios list
+  scenarios run quickstart
+  scenarios run my-scenario.toml --seed 7 --json report.json";
+
+const RUN_HELP: &str = "\
+Examples:
+  scenarios run quickstart
+  scenarios run quickstart --rate 200 --json report.json
+  scenarios run quickstart --keep     # then try the fleet with curl and purge-cli
+
+Exit codes: 0 all checks hold; 1 a check does not; 2 the command line or the scenario is wrong; 3 it could not be run.
+The programs are taken from the folder of this one, or from the one that TIDEWALL_BIN_DIR names.";
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.1..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "use a number from 0.1 to 100000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
