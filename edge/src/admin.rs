@@ -187,9 +187,9 @@ fn selector(snapshot: &Snapshot, target: &Target) -> Result<Selector, Denied> {
         Target::Host { host } => {
             let host =
                 normalise_host(host, Scheme::Http).map_err(|error| bad(format!("host {host:?}: {error}")))?;
-            let site =
+            let (site, host) =
                 snapshot.fleet.site_of_host(&host).ok_or_else(|| bad(format!("no site has the host {host:?}")))?;
-            Selector::Host { site: site.id.clone(), host }
+            Selector::Host { site: site.id.clone(), host: host.to_owned() }
         }
         Target::Site { site } => Selector::Site { site: site_named(site)? },
         Target::Everything => Selector::Everything,

@@ -25,7 +25,7 @@ pub use sites::Site;
 pub use tokens::{MIN_SECRET_BYTES, SecretError, SecretSource, TokenRole, TokenSpec};
 
 use crate::core::id::{NodeId, OriginId, PopId, SiteId};
-use crate::core::url::{HostError, Scheme, SiteUrl, normalise_host, split_target};
+use crate::core::url::{HostError, Scheme, SiteUrl, normalise_host, split_target, without_port};
 use reader::Reader;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -166,9 +166,18 @@ impl Fleet {
         self.sites.iter().find(|site| site.id == *id)
     }
 
-    /// The site that serves a host, which must be in its one form.
-    pub fn site_of_host(&self, host: &str) -> Option<&Site> {
-        self.sites.iter().find(|site| site.hosts.iter().any(|known| known == host))
+    /// The site that serves a host, which must be in its one form, and the host as the site lists it. A host with a
+    /// port that no site lists is that host without it: what port a listener has is not the site's business.
+    pub fn site_of_host(&self, host: &str) -> Option<(&Site, &str)> {
+        let listed = |host: &str| {
+            let of = |site| Self::listed(site, host).map(|known| (site, known));
+            self.sites.iter().find_map(of)
+        };
+        listed(host).or_else(|| listed(without_port(host)?))
+    }
+
+    fn listed<'s>(site: &'s Site, host: &str) -> Option<&'s str> {
+        site.hosts.iter().find(|known| *known == host).map(String::as_str)
     }
 
     /// The origin of that name.
@@ -190,9 +199,10 @@ impl Fleet {
         }
         let host = normalise_host(authority, scheme)
             .map_err(|cause| UrlError::BadHost { url: text.to_owned(), cause })?;
-        let site = self.site_of_host(&host).ok_or_else(|| UrlError::UnknownHost(host.clone()))?;
+        let (site, host) = self.site_of_host(&host).ok_or_else(|| UrlError::UnknownHost(host.clone()))?;
         let (path, query) = split_target(target);
-        Ok(SiteUrl { site: site.id.clone(), scheme, path: path.to_owned(), query: site.query.apply(query), host })
+        let query = site.query.apply(query);
+        Ok(SiteUrl { site: site.id.clone(), scheme, host: host.to_owned(), path: path.to_owned(), query })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::core::id::{NodeId, TokenId};
 use crate::core::reuse::ReusePolicy;
 use crate::core::store_rule::StorePolicy;
 use crate::core::tier::TierKey;
+use crate::core::url::without_port;
 use crate::core::vary::VaryPolicy;
 use crate::telemetry::{Counters, Telemetry};
 use crate::upstream::tls;
@@ -26,7 +27,7 @@ pub struct Snapshot {
     pub pop: Pop,
     /// The node.
     pub node: Node,
-    sites: HashMap<String, Arc<SiteRuntime>>,
+    hosts: HashMap<String, Arc<SiteRuntime>>,
     /// The key of the tiers' words about requests; `None` in a fleet of one tier.
     pub tier_key: Option<TierKey>,
     tokens: Vec<Token>,
@@ -113,7 +114,7 @@ impl Snapshot {
         let tokens = fetch_tokens(&fleet.tokens)?;
         let secret = fleet.tier_secret.as_ref().map(|source| source.fetch()).transpose().map_err(SnapshotError::Tier)?;
         let origins = fetch_origins(&fleet)?;
-        let mut sites = HashMap::new();
+        let mut hosts = HashMap::new();
         for site in &fleet.sites {
             let Some(origin) = origins.iter().find(|origin| origin.origin.id == site.origin) else { continue };
             let runtime = Arc::new(SiteRuntime {
@@ -124,15 +125,17 @@ impl Snapshot {
                 counters: telemetry.site(&site.id),
                 site: site.clone(),
             });
-            sites.extend(site.hosts.iter().map(|host| (host.clone(), runtime.clone())));
+            hosts.extend(site.hosts.iter().map(|host| (host.clone(), runtime.clone())));
         }
         let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
-        Ok(Self { sites, tier_key, tokens, pop, node, fleet })
+        Ok(Self { hosts, tier_key, tokens, pop, node, fleet })
     }
 
-    /// The site of a host in its one form.
-    pub fn site(&self, host: &str) -> Option<&Arc<SiteRuntime>> {
-        self.sites.get(host)
+    /// The site of a host in its one form, and the host as the site lists it: [`Fleet::site_of_host`] by one or two
+    /// look-ups.
+    pub fn site(&self, host: &str) -> Option<(&str, &Arc<SiteRuntime>)> {
+        let listed = self.hosts.get_key_value(host).or_else(|| self.hosts.get_key_value(without_port(host)?));
+        listed.map(|(host, site)| (host.as_str(), site))
     }
 
     /// Whose secret this is. The comparison takes the same time wherever a wrong secret differs, and all are compared.

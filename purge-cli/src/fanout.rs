@@ -240,6 +240,13 @@ mod tests {
         PurgeReply { node: node.to_owned(), boot_id: "b".to_owned(), applied_seq: 1, targets: 1 }
     }
 
+    /// Programs that run many of them want to spawn it.
+    #[test]
+    fn a_purge_may_move_between_threads() {
+        fn check<T: Send>(_: impl FnOnce(&'static Fleet, &'static Batches) -> T) {}
+        check(|fleet, batches| async move { Fanout::new(Duration::ZERO).purge(fleet, "", batches, |_| {}).await });
+    }
+
     #[test]
     fn only_its_own_receipt_counts() {
         assert!(receipt_of(&member("fra-1"), reply("fra-1")).is_ok());

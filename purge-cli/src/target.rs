@@ -201,7 +201,7 @@ fn read_word(fleet: &Fleet, kind: Kind, text: &str, tag_site: Option<&SiteId>) -
         Kind::Host => {
             let host = normalise_host(text, Scheme::Http)
                 .map_err(|error| wrong(error, "write a host alone, as in www.example.com"))?;
-            let site = fleet.site_of_host(&host).ok_or_else(|| unknown_host(fleet, &host))?;
+            let (site, _) = fleet.site_of_host(&host).ok_or_else(|| unknown_host(fleet, &host))?;
             Ok((Target::Host { host }, site.id.clone()))
         }
         Kind::Site => {

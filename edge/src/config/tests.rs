@@ -50,7 +50,7 @@ fn the_shipped_example_is_right() {
     let fleet = parse(EXAMPLE).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(fleet.nodes().count(), 4);
     assert_eq!(fleet.shields().count(), 1);
-    let site = fleet.site_of_host("www.example.com").expect("a site of the example");
+    let (site, _) = fleet.site_of_host("www.example.com").expect("a site of the example");
     assert_eq!(site.negative_ttl, [(404, Duration::from_secs(10)), (410, Duration::from_secs(60))]);
     assert_eq!(site.rules.len(), 2);
     assert_eq!(fleet.store.memory, ByteSize::mib(512));
@@ -143,6 +143,8 @@ fn urls_are_brought_into_their_form() {
     assert_eq!((url.scheme, url.target()), (Scheme::Https, "/a?a=1&b=2".to_owned()));
     assert_eq!(fleet.site_url("http://docs.example.com").expect("a URL of the site").target(), "/");
     assert_eq!(fleet.site_url("http://docs.example.com?x").expect("a URL of the site").target(), "/?x");
+    let with_port = fleet.site_url("http://docs.example.com:8080/a").expect("a URL of the site");
+    assert_eq!(with_port.host, "docs.example.com", "a listener's port is not the site's business");
     for text in ["/a", "ftp://docs.example.com/", "http://other.example/", "http:///a", "http://docs.example.com/a b"] {
         fleet.site_url(text).expect_err(text);
     }

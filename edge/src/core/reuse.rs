@@ -169,6 +169,15 @@ pub fn reuse(
     }
 }
 
+/// The verdict for a request from another tier of the CDN, which stores what it is given: what a soft purge has marked is
+/// not given to it before it is validated, or it would be fresh again there.
+pub fn for_tier(verdict: Reuse) -> Reuse {
+    match verdict {
+        Reuse::StaleWhileRevalidate(StaleReason::SoftPurged) => Reuse::MustRevalidate(RevalidateReason::SoftPurged),
+        verdict => verdict,
+    }
+}
+
 /// What a request demands beyond freshness (RFC 9111 §5.2.1).
 fn demanded(req: &RequestDirectives, freshness: &Freshness, now: Timestamp) -> Option<RevalidateReason> {
     if req.no_cache {

@@ -90,6 +90,12 @@ pub fn normalise_host(authority: &str, scheme: Scheme) -> Result<String, HostErr
     Ok(out)
 }
 
+/// A host in its one form without its port; `None` if it has none.
+pub fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = host.rsplit_once(':')?;
+    (!port.contains(']')).then_some(name)
+}
+
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), HostError> {
     let after_literal = authority.rfind(']').map_or(0, |at| at + 1);
     match authority.get(after_literal..).and_then(|rest| rest.rfind(':')) {
@@ -228,6 +234,18 @@ mod tests {
         check("a:99999", Scheme::Http, Err(HostError::BadPort));
         check("[::1", Scheme::Http, Err(HostError::BadCharacter('[')));
         check(&"x".repeat(254), Scheme::Http, Err(HostError::TooLong));
+    }
+
+    #[test]
+    fn ports() {
+        for (host, want) in [
+            ("a.example:8080", Some("a.example")),
+            ("a.example", None),
+            ("[::1]:8080", Some("[::1]")),
+            ("[::1]", None),
+        ] {
+            assert_eq!(without_port(host), want, "{host}");
+        }
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         ctx.request_id.clone_from(&hop.request_id);
     }
     let host = normalise_host(authority, scheme).map_err(|_| Refusal::BAD_HOST)?;
-    let site = ctx.snapshot.site(&host).ok_or(Refusal::UNKNOWN_HOST)?.clone();
+    let (host, site) = ctx.snapshot.site(&host).ok_or(Refusal::UNKNOWN_HOST)?;
+    let (site, host) = (site.clone(), host.to_owned());
 
     let announced = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limits.body) {

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::reuse::{Reuse, StaleIfError, UpstreamFailure, reuse, stale_if_error};
+use crate::core::reuse::{Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error};
 use crate::node::NodeState;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::SiteRuntime;
@@ -43,6 +43,7 @@ pub(super) fn on_found(node: &NodeState, handler: &HitHandler, ctx: &mut Context
         return Err(Error::explain(ErrorType::InternalError, "a hit that is not from this store"));
     };
     let verdict = verdict(&node.purges, ctx.site()?, &hit.entry);
+    let verdict = if ctx.tier.is_some() { for_tier(verdict) } else { verdict };
     ctx.reuse = Some(verdict);
     Ok(match verdict {
         Reuse::Fresh => ForcedFreshness::ForceFresh,

@@ -271,3 +271,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_tier_is_not_given_what_a_soft_purge_has_marked() {
+    let soft = Reuse::StaleWhileRevalidate(StaleReason::SoftPurged);
+    assert_eq!(for_tier(soft), Reuse::MustRevalidate(RevalidateReason::SoftPurged));
+    for verdict in [Reuse::Fresh, Reuse::StaleWhileRevalidate(StaleReason::Expired)] {
+        assert_eq!(for_tier(verdict), verdict);
+    }
+}
