@@ -9,7 +9,7 @@ SUDO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev/nu
 demo: build
 	target/debug/scenarios run quickstart
 
-test: build
+test: tools
 	$(CARGO) test --workspace
 
 build: tools

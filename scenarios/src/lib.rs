@@ -6,8 +6,9 @@
 //! - [`site`] is what they ask for, and what a deploy changes.
 //! - [`scenario`] is the format of scenario files, [`run`] runs one and reports.
 //! - [`client`] is all HTTP that this crate speaks, [`cache_status`] how it reads what an edge did.
-//! - [`clock`] is the one place that reads the clock.
+//! - [`clock`] is the one place that reads the clock, [`alarm`] the one that sleeps to the microsecond.
 
+pub mod alarm;
 pub mod cache_status;
 pub mod client;
 pub mod clock;

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, Run};
 use progress::Terminal;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scenarios::run::{self, Options, Report, Stage};
 use scenarios::scenario::{self, Scenario};
 use std::fs::File;
@@ -70,8 +71,16 @@ fn run_scenario(command: &Run) -> anyhow::Result<ExitCode> {
         }
         _ => None,
     };
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_until_interrupted(command, &scenario, json))
+}
+
+/// Each connection over a link takes several files here, and some systems allow 1024 by default.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it can't be raised, the run goes as far as it goes, and says where it stops.
+    let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Whatever ends the run, the processes end with it: they are dropped.

@@ -34,10 +34,12 @@ const LAYERS: [(&str, u8); 19] = [
 const PINGORA: [&str; 8] = ["express", "store", "upstream", "proxy", "front_door", "listen", "node", "server"];
 
 /// What the core must not touch: I/O, clocks, randomness, logging, serialisation.
-const NOT_IN_CORE: [&str; 14] = [
+const NOT_IN_CORE: [&str; 16] = [
     "std::fs",
     "std::io",
-    "std::net",
+    "TcpStream",
+    "UdpSocket",
+    "ToSocketAddrs",
     "std::thread",
     "std::process",
     "std::env",

@@ -4,6 +4,7 @@ use super::arrivals::Arrivals;
 use super::catalogue::Catalogue;
 use super::pool::Pool;
 use super::record::Record;
+use crate::alarm::sleep_until;
 use crate::cache_status::Outcome;
 use crate::client::{Ask, Reply};
 use crate::clock;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// Requests that may be unanswered at a time, per region. More means that the fleet can't keep up; they are not sent,
 /// and counted.

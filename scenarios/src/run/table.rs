@@ -2,7 +2,7 @@
 
 use super::report::{RegionReport, Report};
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use std::fmt::Write as _;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -12,6 +12,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 pub fn render(report: &Report) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
     table.set_header([
         "PoP",
         "requests",

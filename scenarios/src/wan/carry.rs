@@ -5,6 +5,7 @@
 //! connection takes one round trip before the first bytes of the client leave, as the TCP handshake does; a refusal
 //! takes one as well. TLS needs no such care: its flights are bytes. Ends and resets travel like bytes, behind them.
 
+use crate::alarm::sleep_until;
 use crate::clock;
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -16,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 16 << 10;

@@ -1,5 +1,6 @@
-//! The integration tests of the scenarios: links, load, the command line.
+//! The integration tests of the scenarios: links, load, the command line, and a short run.
 
 mod cli;
 mod load;
+mod quickstart;
 mod wan;
