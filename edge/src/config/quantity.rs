@@ -70,7 +70,7 @@ impl fmt::Display for ByteSize {
         match units.into_iter().find(|&(shift, _)| self.0 >> shift > 0) {
             Some((shift, unit)) => {
                 let whole = self.0 >> shift;
-                let tenth = (self.0 - (whole << shift)) * 10 >> shift;
+                let tenth = ((self.0 - (whole << shift)) * 10) >> shift;
                 if tenth == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenth} {unit}") }
             }
             None => write!(f, "{} B", self.0),

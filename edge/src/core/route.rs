@@ -6,7 +6,7 @@ use super::key::{CacheKey, Framed};
 /// The names, ordered by preference for `key`. Names that are equal keep their order.
 pub fn rank<'a>(key: CacheKey, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut ranked: Vec<([u8; 16], &str)> = names.into_iter().map(|name| (score(key, name), name)).collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0));
+    ranked.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     ranked.into_iter().map(|(_, name)| name).collect()
 }
 

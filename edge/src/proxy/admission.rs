@@ -38,7 +38,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         None => request.headers.get(header::HOST).ok_or(Refusal::NO_HOST)?.to_str().map_err(|_| Refusal::BAD_HOST)?,
     };
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
-    if !target.starts_with('/') && !(target == "*" && request.method == Method::OPTIONS) {
+    let is_path = target.starts_with('/') || (target == "*" && request.method == Method::OPTIONS);
+    if !is_path {
         return Err(Refusal::BAD_TARGET);
     }
     let told = request.headers.get(TIER_FIELD).and_then(|value| value.to_str().ok());
