@@ -146,6 +146,7 @@ fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
             )) => FwdReason::Request,
             _ => FwdReason::Stale,
         },
+        (CacheOutcome::Collapsed, None) => FwdReason::UriMiss,
         (CacheOutcome::Miss | CacheOutcome::Bypass, None) => match ctx.reuse {
             Some(Reuse::MustRefetch(_)) | None => FwdReason::UriMiss,
             Some(_) if was_stored => FwdReason::Stale,
@@ -155,7 +156,7 @@ fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
     };
     let mut forwarded = Forwarded::new(reason);
     forwarded.stored = ctx.stored;
-    forwarded.collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
+    forwarded.collapsed = outcome == CacheOutcome::Collapsed;
     forwarded.status = ctx.upstream.status.filter(|_| outcome == CacheOutcome::Revalidated);
     Handling::Forwarded(forwarded)
 }

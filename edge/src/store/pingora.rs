@@ -4,7 +4,7 @@ use super::body::{BodyReader, Pace};
 use super::entry::Entry;
 use super::lock::lookup_of;
 use super::lookup::Lookup;
-use super::memory::{Fill, MemoryStore};
+use super::memory::{Fill, Found, MemoryStore};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::cache::key::{CacheHashKey, CacheKey as PingoraKey};
@@ -86,6 +86,10 @@ impl Storage for PingoraStorage {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
         let judge = key.extensions.get::<Arc<dyn Judge>>();
         let found = self.store.lookup(lookup, |entry| judge.is_none_or(|judge| judge.usable(entry)));
+        if let Some(Found::Filling(_)) = &found {
+            // It is answered with what another request is fetching just now.
+            lookup.set_collapsed();
+        }
         found.map(|found| hit(found.entry(), Pace::Waited)).transpose()
     }
 

@@ -1,1 +1,15 @@
-//! .
+//! What the node stores, reuses, revalidates and passes on, against RFC 9110, 9111 and 5861.
+
+mod collapsing;
+mod conditionals;
+mod exchange;
+mod failures;
+mod filling;
+mod oversize;
+mod ranges;
+mod revalidation;
+mod rules;
+mod staleness;
+mod storing;
+mod tls;
+mod variants;

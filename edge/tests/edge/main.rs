@@ -1,12 +1,17 @@
 //! Tests of running nodes: each starts real processes on loopback through the harness of `scenarios`, and speaks real
 //! HTTP with them.
 
+mod stage;
+mod support;
+
 mod front_door;
 mod lifecycle;
 
 mod caching;
 mod purging;
 mod tiers;
+
+mod purge_cli;
 
 mod config;
 mod tidy;

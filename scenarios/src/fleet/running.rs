@@ -203,7 +203,7 @@ impl Fleet {
         self.node(id).stderr()
     }
 
-    /// Asks a node for a purge, with the token that may purge all sites.
+    /// Asks a node for a purge, with the token that may do everything.
     ///
     /// # Errors
     /// If the node refuses.

@@ -1,8 +1,9 @@
 //! Starts child processes so that they don't outlive this one, however it ends.
 //!
 //! Linux can send a process a signal when its parent dies, but "parent" there is the *thread* that started it. So all
-//! are started on one thread that lives as long as this process, and `setpriv` (of util-linux) arms the signal. Where
-//! there is no `setpriv`, children are killed on drop only.
+//! are started on one thread that lives as long as this process, and `setpriv` (of util-linux) arms the signal. If this
+//! process died before that, a line of shell sees that the parent is another, and does not go on. Where there is no
+//! `setpriv`, children are killed on drop only.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,12 +31,16 @@ static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     armed.is_ok_and(|status| status.success()).then_some(found)
 });
 
+/// Becomes the program, unless the parent isn't the process it should be.
+const IF_PARENT_LIVES: &str = r#"test "$PPID" = "$0" || exit 1; exec "$@""#;
+
 /// A command for a program; what is added to it is for the program.
 pub(super) fn command(program: &Path) -> Command {
     match &*SETPRIV {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command.args(["--pdeathsig", "KILL", "--", "/bin/sh", "-c", IF_PARENT_LIVES]);
+            command.arg(std::process::id().to_string()).arg(program);
             command
         }
         None => Command::new(program),

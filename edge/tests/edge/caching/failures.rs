@@ -1,0 +1,142 @@
+//! Origins that fail.
+
+use crate::stage::{Gate, HOST, Origin, Script, Stage, docs, expect, outcome};
+use scenarios::cache_status::Outcome;
+use scenarios::client::{Ask, Reply};
+
+/// Checks that a failure is told in full.
+#[track_caller]
+fn expect_failure(reply: &Reply, status: u16, reason: &str, words: &str) {
+    assert_eq!(reply.status.as_u16(), status, "{}", reply.text());
+    let text = reply.text();
+    assert!(text.contains(words) && text.contains("node: fra-1") && text.contains("request id: "), "{text}");
+    assert!(text.contains(reply.header("x-request-id").expect("an id")), "{text}");
+    let status = reply.header("cache-status").expect("a cache status");
+    assert!(status.starts_with("fra-1; fwd=") && status.contains(&format!("detail=\"{reason}\"")), "{status}");
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+}
+
+const TOO_LONG: &str = "The origin took too long to answer.";
+const FAILED: &str = "The origin could not be reached, or broke off its response.";
+
+#[tokio::test]
+async fn an_origin_that_does_not_answer() {
+    let stage = Stage::with("[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"200ms\"").await;
+    let never = Gate::new();
+    stage.origin.next("/a", Script::hang(&never));
+    stage.origin.on("/a", Script::cached("back"));
+    expect_failure(&stage.get("/a").await, 504, "upstream-timeout", TOO_LONG);
+    expect(&stage.get("/a").await, 200, "back", Outcome::Miss);
+    let post = Ask::new(http::Method::POST, HOST, "/b").json("{}");
+    stage.origin.on("/b", Script::hang(&never));
+    let reply = stage.send(&post).await;
+    assert_eq!(reply.status.as_u16(), 504);
+    assert_eq!(stage.origin.count("/b"), 1, "what may not be repeated is not repeated");
+}
+
+#[tokio::test]
+async fn an_origin_that_stops_in_the_middle() {
+    let stage = Stage::with("[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"200ms\"").await;
+    let never = Gate::new();
+    stage.origin.next("/a", Script::cached("hello").pause_at(2, &never));
+    stage.origin.on("/a", Script::cached("hello"));
+    let mut exchange = stage.open("/a").await;
+    exchange.bytes_after_head(2).await;
+    exchange.rest().await.expect_err("it broke off");
+    expect(&stage.get("/a").await, 200, "hello", Outcome::Miss);
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_there() {
+    let mut stage = Stage::new().await;
+    stage.origin.stop().await;
+    expect_failure(&stage.get("/a").await, 502, "upstream-failed", FAILED);
+    let head = stage.send(&Ask::new(http::Method::HEAD, HOST, "/a")).await;
+    assert_eq!((head.status.as_u16(), head.text().as_str()), (502, ""));
+    let post = stage.send(&Ask::new(http::Method::POST, HOST, "/a").json("{}")).await;
+    assert_eq!(post.status.as_u16(), 502);
+    let stats = stage.stats().await;
+    assert_eq!((stats.total.by_cache_status["error"], stats.total.upstream_errors), (3, 3));
+}
+
+#[tokio::test]
+async fn an_origin_whose_connections_do_not_open() {
+    let origin = Origin::start().await;
+    // A listener whose queue is full takes no more connections.
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    full.listen(0).expect("a listener");
+    let address = full.local_addr().expect("an address").as_socket().expect("an IP address");
+    let mut queued = Vec::new();
+    for _ in 0..4 {
+        let connect = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(std::time::Duration::from_millis(100), connect).await {
+            Ok(stream) => queued.push(stream.expect("a place in the queue")),
+            Err(_full) => break,
+        }
+    }
+    let extra = format!("[[origins]]\nid = \"docs\"\nurl = \"http://{address}\"\nconnect_timeout = \"200ms\"");
+    let fleet = docs(&origin).pop("fra", 50.11, 8.68).toml_extra(&extra).start().await.expect("a fleet");
+    let reply = fleet.node("fra-1").get(HOST, "/a").await.expect("an answer");
+    expect_failure(&reply, 504, "upstream-timeout", TOO_LONG);
+}
+
+#[tokio::test]
+async fn an_origin_that_speaks_no_http() {
+    let stage = Stage::new().await;
+    for (target, garbage) in [
+        ("/ssh", "SSH-2.0-OpenSSH_9.9\r\n"),
+        ("/nothing", ""),
+        ("/half", "HTTP/1.1 200 OK\r\nContent-Le"),
+        ("/binary", "\0\u{1}\u{2}\r\n\r\n"),
+        ("/version", "HTTP/9.9 200 OK\r\n\r\n"),
+        ("/status", "HTTP/1.1 abc OK\r\n\r\n"),
+        ("/space", "HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 0\r\n\r\n"),
+        ("/lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("/length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+    ] {
+        stage.origin.next(target, Script::raw(garbage));
+        stage.origin.on(target, Script::cached("good"));
+        expect_failure(&stage.get(target).await, 502, "upstream-failed", FAILED);
+        expect(&stage.get(target).await, 200, "good", Outcome::Miss);
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_closes_a_kept_connection_is_asked_again() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::ok("x").field("Cache-Control", "no-store"));
+    stage.get("/a").await;
+    // The connection is kept, and closed as soon as it is used again.
+    stage.origin.next("/b", Script::raw(""));
+    stage.origin.on("/b", Script::cached("good"));
+    expect(&stage.get("/b").await, 200, "good", Outcome::Miss);
+    assert_eq!(stage.origin.count("/b"), 2);
+}
+
+#[tokio::test]
+async fn errors_of_the_origin_are_passed_on_as_they_are() {
+    let stage = Stage::new().await;
+    for status in [400, 401, 403, 404, 500, 503, 599] {
+        let target = format!("/{status}");
+        stage.origin.on(&target, Script::ok("the origin's words").status(status).field("X-Origin", "1"));
+        let reply = stage.get(&target).await;
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (status, "the origin's words"));
+        assert_eq!((reply.header("x-origin"), outcome(&reply)), (Some("1"), Outcome::Miss));
+    }
+}
+
+#[tokio::test]
+async fn interim_responses_do_not_take_the_place_of_the_final_one() {
+    let stage = Stage::new().await;
+    let head = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n\
+                HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello";
+    stage.origin.on("/a", Script::raw(head));
+    let mut exchange = stage.open("/a").await;
+    let mut last = exchange.head().await.expect("a head").0;
+    while last < 200 {
+        last = exchange.next_head().await.expect("another head").0;
+    }
+    assert_eq!((last, exchange.rest().await), (200, Ok(b"hello".to_vec())));
+    expect(&stage.get("/a").await, 200, "hello", Outcome::Hit);
+}

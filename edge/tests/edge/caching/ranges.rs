@@ -1,0 +1,151 @@
+//! Parts of stored responses.
+
+use crate::stage::{Gate, HOST, Script, Stage, expect, outcome};
+use scenarios::cache_status::Outcome;
+use scenarios::client::Ask;
+
+const BODY: &str = "0123456789";
+const CHANGED: &str = "Sat, 01 Nov 2025 10:00:00 GMT";
+
+fn range(target: &str, value: &str) -> Ask {
+    Ask::get(HOST, target).with("Range", value)
+}
+
+async fn stored(etag: &str) -> Stage {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::cached(BODY).field("ETag", etag).field("Last-Modified", CHANGED));
+    stage.get("/a").await;
+    stage
+}
+
+#[tokio::test]
+async fn parts_come_from_the_store() {
+    let stage = stored("\"v1\"").await;
+    for (asked, body, content_range) in [
+        ("bytes=0-0", "0", "bytes 0-0/10"),
+        ("bytes=2-4", "234", "bytes 2-4/10"),
+        ("bytes=7-", "789", "bytes 7-9/10"),
+        ("bytes=-3", "789", "bytes 7-9/10"),
+        ("bytes=-99", BODY, "bytes 0-9/10"),
+        ("bytes=8-99", "89", "bytes 8-9/10"),
+    ] {
+        let reply = stage.send(&range("/a", asked)).await;
+        expect(&reply, 206, body, Outcome::Hit);
+        assert_eq!(reply.header("content-range"), Some(content_range), "{asked}");
+        assert_eq!(reply.header("content-length"), Some(body.len().to_string().as_str()), "{asked}");
+        assert_eq!(reply.header("etag"), Some("\"v1\""));
+    }
+    assert_eq!(stage.origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn several_parts_come_as_multipart() {
+    let stage = stored("\"v1\"").await;
+    let reply = stage.send(&range("/a", "bytes=0-1, 4-5,-1")).await;
+    assert_eq!((reply.status.as_u16(), outcome(&reply)), (206, Outcome::Hit));
+    let media = reply.header("content-type").expect("a type");
+    let boundary = media.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| panic!("{media}"));
+    let text = reply.text();
+    let parts: Vec<&str> = text.split(&format!("--{boundary}")).collect();
+    let bodies: Vec<&str> =
+        parts.iter().filter_map(|part| part.split_once("\r\n\r\n")).map(|(_, body)| body.trim_end()).collect();
+    assert_eq!(bodies, ["01", "45", "9"], "{text}");
+    assert!(text.contains("bytes 4-5/10"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_range_gets_the_whole() {
+    let stage = stored("\"v1\"").await;
+    let many = format!("bytes={}", vec!["0-"; 100].join(","));
+    for asked in ["lines=1-2", "bytes=x", "bytes=3-1", "bytes=0-5,2-7", &many] {
+        let reply = stage.send(&range("/a", asked)).await;
+        expect(&reply, 200, BODY, Outcome::Hit);
+    }
+}
+
+#[tokio::test]
+async fn parts_that_do_not_exist_get_416() {
+    let stage = stored("\"v1\"").await;
+    for asked in ["bytes=10-", "bytes=99-100", "bytes=-0"] {
+        let reply = stage.send(&range("/a", asked)).await;
+        assert_eq!((reply.status.as_u16(), outcome(&reply)), (416, Outcome::Hit), "{asked}");
+        assert_eq!(reply.header("content-range"), Some("bytes */10"));
+        assert_eq!(reply.text(), "");
+    }
+    expect(&stage.get("/a").await, 200, BODY, Outcome::Hit);
+}
+
+#[tokio::test]
+async fn if_range_needs_a_strong_match() {
+    for (etag, condition, status) in [
+        ("\"v1\"", "\"v1\"", 206),
+        ("\"v1\"", "\"v2\"", 200),
+        ("\"v1\"", "W/\"v1\"", 200),
+        ("W/\"v1\"", "W/\"v1\"", 200),
+        ("W/\"v1\"", "\"v1\"", 200),
+        ("\"v1\"", CHANGED, 206),
+        ("\"v1\"", "Sat, 01 Nov 2025 10:00:01 GMT", 200),
+        ("\"v1\"", "nonsense", 200),
+    ] {
+        let stage = stored(etag).await;
+        let reply = stage.send(&range("/a", "bytes=0-1").with("If-Range", condition)).await;
+        assert_eq!(reply.status.as_u16(), status, "ETag {etag}, If-Range {condition}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_misses_fetches_the_whole() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::cached(BODY));
+    let reply = stage.send(&range("/a", "bytes=2-4")).await;
+    expect(&reply, 206, "234", Outcome::Miss);
+    assert_eq!(reply.header("content-range"), Some("bytes 2-4/10"));
+    let seen = stage.origin.last("/a");
+    assert_eq!((seen.field("range"), seen.field("if-range")), (None, None));
+    stage.origin.answered("/a", 1).await;
+    crate::stage::eventually("the whole is stored", async || outcome(&stage.get("/a").await) == Outcome::Hit).await;
+    assert_eq!(stage.origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn a_range_of_what_can_not_be_stored_is_right_or_whole() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::ok(BODY).field("Cache-Control", "no-store"));
+    for _ in 0..2 {
+        let reply = stage.send(&range("/a", "bytes=2-4")).await;
+        let want = if reply.status.as_u16() == 206 { "234" } else { BODY };
+        assert_eq!(reply.text(), want, "{}: {:?}", reply.status, reply.headers);
+    }
+}
+
+#[tokio::test]
+async fn a_range_of_a_chunked_response_is_answered_once_it_is_stored() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::cached(BODY).chunked());
+    expect(&stage.get("/a").await, 200, BODY, Outcome::Miss);
+    let whole = stage.get("/a").await;
+    expect(&whole, 200, BODY, Outcome::Hit);
+    assert_eq!(whole.header("content-length"), Some("10"), "its length is known by now");
+    let reply = stage.send(&range("/a", "bytes=2-4")).await;
+    expect(&reply, 206, "234", Outcome::Hit);
+    assert_eq!(reply.header("content-range"), Some("bytes 2-4/10"));
+}
+
+#[tokio::test]
+async fn a_range_of_a_response_that_still_arrives_is_right() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.on("/a", Script::cached(BODY).pause_at(4, &gate));
+    let mut first = stage.open("/a").await;
+    first.head().await.expect("a head");
+    assert_eq!(first.bytes(4).await.expect("some bytes"), b"0123");
+    let node = stage.node().public_addr();
+    let joined =
+        tokio::spawn(async move { scenarios::client::ask(node, &range("/a", "bytes=2-6")).await.expect("an answer") });
+    gate.open();
+    assert_eq!(first.rest().await.expect("the rest"), b"456789");
+    let reply = joined.await.expect("it ends");
+    let want = if reply.status.as_u16() == 206 { "23456" } else { BODY };
+    assert_eq!(reply.text(), want);
+    assert_eq!(stage.origin.count("/a"), 1);
+}

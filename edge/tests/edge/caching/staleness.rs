@@ -1,0 +1,186 @@
+//! Stale responses that are served: while they are refreshed, or because the origin fails (RFC 5861).
+
+use crate::stage::{Gate, HOST, Script, Stage, eventually, expect, outcome, parameter};
+use scenarios::cache_status::Outcome;
+use scenarios::client::Ask;
+
+const SWR: &str = ", stale-while-revalidate=600";
+const SIE: &str = ", stale-if-error=600";
+
+/// Waits until the response is fresh again, which takes no more requests than this.
+async fn becomes(stage: &Stage, target: &str, body: &str) {
+    eventually("the refreshed response is served", async || {
+        let reply = stage.get(target).await;
+        outcome(&reply) == Outcome::Hit && reply.text() == body
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stale_is_served_at_once_while_one_refresh_runs() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.next("/a", Script::stale("old", SWR).field("ETag", "\"v1\""));
+    stage.origin.on("/a", Script::cached("new").after(&gate));
+    expect(&stage.get("/a").await, 200, "old", Outcome::Miss);
+    // The origin does not answer yet, so these answers can't have waited for it.
+    for _ in 0..10 {
+        let reply = stage.get("/a").await;
+        expect(&reply, 200, "old", Outcome::Stale);
+        assert!(parameter(&reply, "ttl").is_some_and(|ttl| ttl < -50));
+        assert!(reply.header("age").and_then(|age| age.parse().ok()).is_some_and(|age: u64| age >= 120));
+    }
+    stage.origin.arrived("/a", 2).await;
+    let node = stage.node().public_addr();
+    let many: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(async move { scenarios::client::ask(node, &Ask::get(HOST, "/a")).await.expect("an answer") }))
+        .collect();
+    for reply in many {
+        expect(&reply.await.expect("it ends"), 200, "old", Outcome::Stale);
+    }
+    assert_eq!(stage.origin.count("/a"), 2);
+    assert_eq!(stage.origin.last("/a").field("if-none-match"), Some("\"v1\""));
+    gate.open();
+    becomes(&stage, "/a", "new").await;
+    assert_eq!(stage.origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_may_be_a_304() {
+    let stage = Stage::new().await;
+    stage.origin.next("/a", Script::stale("old", SWR).field("ETag", "\"v1\""));
+    stage.origin.on("/a", Script::not_modified().field("ETag", "\"v1\"").field("Cache-Control", "max-age=600"));
+    stage.get("/a").await;
+    expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+    becomes(&stage, "/a", "old").await;
+    assert_eq!(stage.origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
+    for broken in [
+        Script::ok("down").status(500),
+        Script::ok("mine").field("Cache-Control", "private"),
+        Script::cached("too short").cut_at(3),
+        Script::raw("nonsense\r\n\r\n"),
+    ] {
+        let stage = Stage::new().await;
+        let gate = Gate::new();
+        stage.origin.next("/a", Script::stale("old", SWR));
+        stage.origin.next("/a", broken);
+        stage.origin.next("/a", Script::cached("new").after(&gate));
+        stage.get("/a").await;
+        expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+        stage.origin.answered("/a", 2).await;
+        // Until the node has noticed that the refresh failed, it starts no other one.
+        eventually("another refresh", async || {
+            expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+            stage.origin.count("/a") == 3
+        })
+        .await;
+        for _ in 0..20 {
+            expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+        }
+        assert_eq!(stage.origin.count("/a"), 3, "one refresh at a time");
+        gate.open();
+        becomes(&stage, "/a", "new").await;
+        assert_eq!(stage.origin.count("/a"), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_site_s_windows_hold_for_responses_that_state_none() {
+    let stage = Stage::with_site("stale_while_revalidate = \"10m\"\nstale_if_error = \"10m\"").await;
+    let gate = Gate::new();
+    stage.origin.next("/a", Script::stale("old", ""));
+    stage.origin.on("/a", Script::hang(&gate));
+    stage.get("/a").await;
+    expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+    stage.origin.next("/b", Script::stale("old", ", stale-while-revalidate=0"));
+    stage.origin.on("/b", Script::ok("down").status(503));
+    stage.get("/b").await;
+    expect(&stage.get("/b").await, 200, "old", Outcome::Stale);
+}
+
+#[tokio::test]
+async fn an_origin_that_fails_is_stood_in_for() {
+    let mut stage = Stage::with("[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"200ms\"").await;
+    let never = Gate::new();
+    let failures = [
+        ("/500", Script::ok("down").status(500)),
+        ("/502", Script::ok("down").status(502)),
+        ("/503", Script::ok("down").status(503)),
+        ("/504", Script::ok("down").status(504)),
+        ("/slow", Script::hang(&never)),
+        ("/cut", Script::raw("")),
+        ("/garbage", Script::raw("what?\r\n\r\n")),
+    ];
+    for (target, failure) in failures {
+        stage.origin.next(target, Script::stale("old", SIE));
+        stage.origin.on(target, failure);
+        stage.get(target).await;
+        for _ in 0..2 {
+            let reply = stage.get(target).await;
+            expect(&reply, 200, "old", Outcome::Stale);
+            let status = reply.header("cache-status").unwrap_or_default();
+            assert!(status.contains("stale-if-error"), "{target}: {status}");
+        }
+    }
+    stage.origin.next("/gone", Script::stale("old", SIE));
+    stage.get("/gone").await;
+    stage.origin.stop().await;
+    expect(&stage.get("/gone").await, 200, "old", Outcome::Stale);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_outage_is_passed_on() {
+    let stage = Stage::new().await;
+    for (target, status) in [("/404", 404), ("/501", 501), ("/429", 429)] {
+        stage.origin.next(target, Script::stale("old", SIE));
+        stage.origin.on(target, Script::ok("no").status(status));
+        stage.get(target).await;
+        let reply = stage.get(target).await;
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (status, "no"));
+    }
+}
+
+#[tokio::test]
+async fn without_a_window_the_failure_is_told() {
+    let mut stage = Stage::with("[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"200ms\"").await;
+    let never = Gate::new();
+    for (target, failure, status) in [
+        ("/503", Script::ok("down").status(503), 503),
+        ("/slow", Script::hang(&never), 504),
+        ("/cut", Script::raw(""), 502),
+    ] {
+        stage.origin.next(target, Script::stale("old", ""));
+        stage.origin.on(target, failure);
+        stage.get(target).await;
+        assert_eq!(stage.get(target).await.status.as_u16(), status, "{target}");
+    }
+    stage.origin.next("/gone", Script::stale("old", ""));
+    stage.get("/gone").await;
+    stage.origin.stop().await;
+    let reply = stage.get("/gone").await;
+    assert_eq!(reply.status.as_u16(), 502);
+    assert!(reply.text().contains("The origin could not be reached"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn must_revalidate_forbids_both() {
+    let site = "stale_while_revalidate = \"10m\"\nstale_if_error = \"10m\"";
+    let stage = Stage::with_site(site).await;
+    for (target, control) in [
+        ("/must", ", must-revalidate, stale-while-revalidate=600, stale-if-error=600"),
+        ("/proxy", ", proxy-revalidate, stale-while-revalidate=600, stale-if-error=600"),
+        ("/shared", ", s-maxage=60, stale-while-revalidate=600, stale-if-error=600"),
+        ("/no-cache", ", no-cache, stale-while-revalidate=600, stale-if-error=600"),
+    ] {
+        stage.origin.next(target, Script::stale("old", control).field("ETag", "\"v1\""));
+        stage.origin.next(target, Script::ok("down").status(503));
+        stage.origin.on(target, Script::cached("new"));
+        stage.get(target).await;
+        assert_eq!(stage.get(target).await.status.as_u16(), 503, "{target}");
+        assert_eq!(stage.get(target).await.text(), "new", "{target}");
+    }
+}

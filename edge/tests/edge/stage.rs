@@ -1,0 +1,149 @@
+//! What the tests of running nodes need beside the harness of `scenarios`: an origin that does exactly what a test says,
+//! and a client that sees a response byte by byte.
+
+mod client;
+mod gate;
+mod origin;
+mod script;
+
+pub(crate) use client::Exchange;
+pub(crate) use gate::Gate;
+pub(crate) use origin::{Identity, Origin, Request};
+pub(crate) use script::Script;
+
+use bytes::Bytes;
+use edge::wire::purge::{Mode, PurgeReply, PurgeRequest, Target};
+use edge::wire::stats::Stats;
+use scenarios::cache_status::Outcome;
+use scenarios::client::{Ask, ClientError, Reply};
+use scenarios::fleet::{Fleet, FleetBuilder, FleetNode};
+use std::time::Duration;
+
+/// The host of the site `docs`, which most tests are about.
+pub(crate) const HOST: &str = "www.example";
+
+/// What happens at all happens within this, on any machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// One edge node, `fra-1`, in front of a scripted origin.
+pub(crate) struct Stage {
+    pub(crate) fleet: Fleet,
+    pub(crate) origin: Origin,
+}
+
+impl Stage {
+    /// With the fleet file's defaults.
+    pub(crate) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more of a fleet file.
+    pub(crate) async fn with(extra: &str) -> Self {
+        let origin = Origin::start().await;
+        let fleet = docs(&origin).pop("fra", 50.11, 8.68).toml_extra(extra).start().await.expect("a fleet");
+        Self { fleet, origin }
+    }
+
+    /// With more in the table of the site.
+    pub(crate) async fn with_site(keys: &str) -> Self {
+        Self::with(&format!("[[sites]]\nid = \"docs\"\n{keys}")).await
+    }
+
+    pub(crate) fn node(&self) -> &FleetNode {
+        self.fleet.node("fra-1")
+    }
+
+    /// Asks for a target of the site.
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.send(&Ask::get(HOST, target)).await
+    }
+
+    /// Sends a request that is answered.
+    pub(crate) async fn send(&self, ask: &Ask) -> Reply {
+        self.try_send(ask).await.expect("a response")
+    }
+
+    pub(crate) async fn try_send(&self, ask: &Ask) -> Result<Reply, ClientError> {
+        self.node().send(ask).await
+    }
+
+    /// Begins a GET whose response is looked at piece by piece.
+    pub(crate) async fn open(&self, target: &str) -> Exchange {
+        Exchange::get(self.node().public_addr(), target).await
+    }
+
+    /// Purges on the node.
+    pub(crate) async fn purge(&self, mode: Mode, targets: &[Target]) -> PurgeReply {
+        purge(&self.fleet, "fra-1", mode, targets).await
+    }
+
+    pub(crate) async fn stats(&self) -> Stats {
+        self.node().stats().await.expect("statistics")
+    }
+}
+
+/// A fleet of no nodes yet with the site `docs`.
+pub(crate) fn docs(origin: &Origin) -> FleetBuilder {
+    FleetBuilder::new().site("docs", &[HOST], origin.address())
+}
+
+/// Purges on one node.
+pub(crate) async fn purge(fleet: &Fleet, node: &str, mode: Mode, targets: &[Target]) -> PurgeReply {
+    let request = PurgeRequest { targets: targets.to_vec(), mode };
+    fleet.purge(node, &request).await.expect("the purge is applied")
+}
+
+/// The target of a purge: a URL of the site.
+pub(crate) fn url(target: &str) -> Target {
+    Target::Url { url: format!("http://{HOST}{target}") }
+}
+
+/// The target of a purge: a tag of the site.
+pub(crate) fn tag(tag: &str) -> Target {
+    Target::Tag { site: "docs".to_owned(), tag: tag.to_owned() }
+}
+
+/// What the node nearest to the client did.
+pub(crate) fn outcome(reply: &Reply) -> Outcome {
+    Outcome::of(reply.header("cache-status"))
+}
+
+/// Checks status, body and what the cache did.
+#[track_caller]
+pub(crate) fn expect(reply: &Reply, status: u16, body: &str, did: Outcome) {
+    let got = (reply.status.as_u16(), reply.text(), outcome(reply));
+    assert_eq!(got, (status, body.to_owned(), did), "{:?}", reply.headers);
+}
+
+/// An integer parameter of the last member of Cache-Status.
+pub(crate) fn parameter(reply: &Reply, name: &str) -> Option<i64> {
+    let member = reply.header("cache-status")?.rsplit(',').next()?;
+    let value = member.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))?;
+    value.parse().ok()
+}
+
+/// Bytes in which no part is like another one nearby.
+pub(crate) fn pattern(len: usize) -> Bytes {
+    (0..len).map(|n| (n % 251) as u8 ^ (n >> 12) as u8).collect()
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let look = async {
+        while !condition().await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    within(what, look).await;
+}
+
+/// Waits for something that happens soon.
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(SOON, work).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {SOON:?}"),
+    }
+}
