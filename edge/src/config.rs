@@ -110,8 +110,8 @@ impl Fleet {
     fn read<'r>(reader: &'r Reader<'_>, table: &'r DeTable<'r>, folder: &Path) -> Self {
         let root = reader.root(table);
         let pops = nodes::read_pops(&root);
-        let origins = origins::read_origins(&root, folder);
-        let sites = sites::read_sites(&root, &origins);
+        let (origins, named) = origins::read_origins(&root, folder);
+        let sites = sites::read_sites(&root, &named);
         let tokens = tokens::read_tokens(&root, &sites, folder);
         let tier_secret = root.section("tier").and_then(|tier| {
             let secret = tokens::read_secret(&tier, "secret_env", "secret_file", folder);

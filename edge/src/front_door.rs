@@ -23,15 +23,21 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use std::sync::Arc;
 use std::time::Duration;
-use stream::ClientStream;
+use stream::{ClientStream, drain};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// After a refusal so many bytes of what the client still sends are read and dropped, and for so long.
+/// After a response that leaves bytes of the client's unread, so many of what it still sends are read and dropped, and
+/// for so long: closing at once would reset the connection, and could take the response with it.
 const LINGER_BYTES: usize = 2 << 20;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// A refusal is written within this, or not at all.
 const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A head that comes in pieces is looked at again when a line has ended, or after so many bytes: whoever sends it byte
+/// by byte must not have it parsed once for each.
+const LOOK_AGAIN_BYTES: usize = 1 << 10;
 
 /// The app behind the public listener.
 pub struct FrontDoor {
@@ -71,7 +77,7 @@ impl FrontDoor {
             let head = match self.next_head(&mut stream, &snapshot, shutdown).await {
                 Ok(head) => head,
                 Err(NoRequest::Over) => return,
-                Err(NoRequest::Refused(refusal)) => return self.refuse(&mut stream, &refusal).await,
+                Err(NoRequest::Refused(refusal)) => return self.refuse(stream, &refusal).await,
                 Err(NoRequest::Http2) => {
                     stream.allow(None);
                     ServerApp::process_new(&self.proxy, stream, shutdown).await;
@@ -80,7 +86,7 @@ impl FrontDoor {
             };
             served += 1;
             let last = served >= snapshot.fleet.limits.requests_per_connection;
-            match self.hand_over(stream, &head, last, &snapshot, shutdown).await {
+            match self.hand_over(stream, &head, last, shutdown).await {
                 Some(back) => stream = back,
                 None => return,
             }
@@ -108,16 +114,22 @@ impl FrontDoor {
             }
         }
         let deadline = tokio::time::Instant::from_std(clock::monotonic() + timeouts.head);
+        let mut seen = 0;
         loop {
-            match look(stream.early(), &snapshot.fleet.limits, snapshot.fleet.h2c) {
-                Look::Whole(head) => return Ok(head),
-                Look::Http2 => return Err(NoRequest::Http2),
-                Look::Refused(refusal) => return Err(NoRequest::Refused(refusal)),
-                Look::Partial => match tokio::time::timeout_at(deadline, stream.read_more()).await {
-                    Ok(Ok(1..)) => {}
-                    Ok(Ok(0) | Err(_)) => return Err(NoRequest::Over),
-                    Err(_) => return Err(NoRequest::Refused(Refusal::SLOW_HEAD)),
-                },
+            let (bytes, new) = (stream.early(), &stream.early()[seen..]);
+            if seen == 0 || new.len() >= LOOK_AGAIN_BYTES || new.contains(&b'\n') {
+                seen = bytes.len();
+                match look(bytes, &snapshot.fleet.limits, snapshot.fleet.h2c) {
+                    Look::Whole(head) => return Ok(head),
+                    Look::Http2 => return Err(NoRequest::Http2),
+                    Look::Refused(refusal) => return Err(NoRequest::Refused(refusal)),
+                    Look::Partial => {}
+                }
+            }
+            match tokio::time::timeout_at(deadline, stream.read_more()).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) => return Err(NoRequest::Over),
+                Err(_) => return Err(NoRequest::Refused(Refusal::SLOW_HEAD)),
             }
         }
     }
@@ -128,35 +140,58 @@ impl FrontDoor {
         mut stream: Box<ClientStream>,
         head: &Head,
         last: bool,
-        snapshot: &Snapshot,
         shutdown: &ShutdownWatch,
     ) -> Option<Box<ClientStream>> {
         let bounded = match head.body {
             Framing::Length(body) => Some(head.bytes as u64 + body),
-            // The end of a chunked body is Pingora's to find, and what it reads past it can't be had back.
-            Framing::Chunked => None,
+            // The end of a chunked body is Pingora's to find, and what it reads past it can't be had back; what becomes
+            // of an upgrade is for the origin to say. Either is a connection's last request.
+            Framing::Chunked | Framing::Upgrade => None,
         };
+        let last = last || bounded.is_none();
         stream.allow(bounded);
+        let may_leave_bytes = last || head.body != Framing::Length(0);
+        let mut remains = may_leave_bytes.then(|| stream.watch());
         let mut session = ServerSession::new_http1(stream);
-        let keep = !last && bounded.is_some() && !*shutdown.borrow();
-        session.set_keepalive(keep.then_some(snapshot.fleet.timeouts.keepalive.as_secs().max(1)));
-        if last || bounded.is_none() {
+        if last {
             session.set_keepalive_reuses_remaining(Some(0));
         }
-        let back = self.proxy.process_new_http(session, shutdown).await?;
-        let (stream, _) = back.consume();
-        let stream = stream.into_any().downcast::<ClientStream>().ok()?;
-        stream.spent().then_some(stream)
+        // Without this, Pingora takes what follows a chunked body for a reason to give the request up.
+        session.set_pipelining_enabled(head.body == Framing::Chunked);
+        let back = match self.proxy.process_new_http(session, shutdown).await {
+            Some(back) => back.consume().0.into_any().downcast::<ClientStream>().ok(),
+            None => None,
+        };
+        if let Some(stream) = back.filter(|stream| stream.spent()) {
+            return Some(stream);
+        }
+        if let Some(mut connection) = remains.as_mut().and_then(|remains| remains.try_recv().ok()) {
+            linger(&mut connection).await;
+        }
+        None
     }
 
-    async fn refuse(&self, stream: &mut ClientStream, refusal: &Refusal) {
-        let response = refusal.http1(&self.node.info.node, clock::now());
+    async fn refuse(&self, mut stream: Box<ClientStream>, refusal: &Refusal) {
+        let remains = stream.watch();
+        let head_only = stream.early().trim_ascii_start().starts_with(b"HEAD ");
+        let response = refusal.http1(&self.node.info.node, clock::now(), head_only);
         self.node.telemetry.no_site().answered(CacheOutcome::Error, 0);
         tracing::debug!(reason = refusal.reason, status = refusal.status.as_u16(), "refused at the door");
-        if timeout(REFUSE_TIMEOUT, stream.refuse(&response)).await.is_ok() {
-            let _ = timeout(LINGER, stream.linger(LINGER_BYTES)).await;
+        let written = timeout(REFUSE_TIMEOUT, stream.refuse(&response)).await.is_ok();
+        drop(stream);
+        if let (true, Ok(mut connection)) = (written, remains.await) {
+            linger(&mut connection).await;
         }
     }
+}
+
+/// Ends a connection whose last response has been written.
+async fn linger(connection: &mut Stream) {
+    let end = async {
+        let _ = connection.shutdown().await;
+        drain(connection, LINGER_BYTES).await;
+    };
+    let _ = timeout(LINGER, end).await;
 }
 
 #[async_trait]

@@ -47,6 +47,10 @@ refusals! {
     LARGE_BODY = PAYLOAD_TOO_LARGE, "body-too-large", "The request body is too large.";
     /// The head took too long.
     SLOW_HEAD = REQUEST_TIMEOUT, "head-timeout", "The request head took too long to arrive.";
+    /// The body took too long.
+    SLOW_BODY = REQUEST_TIMEOUT, "body-timeout", "The request body took too long to arrive.";
+    /// The body can't be read.
+    BAD_BODY = BAD_REQUEST, "malformed-body", "The request body is malformed, or ends early.";
     /// No site has this host.
     UNKNOWN_HOST = MISDIRECTED_REQUEST, "unknown-host", "No site with this host is served here.";
     /// The method is not served on the public listener.
@@ -73,8 +77,8 @@ impl Refusal {
         body
     }
 
-    /// The whole response as HTTP/1.1 bytes, after which the connection is closed.
-    pub fn http1(&self, node: &str, now: crate::core::time::Timestamp) -> Vec<u8> {
+    /// The whole response as HTTP/1.1 bytes, after which the connection is closed. `head_only`: it answers HEAD.
+    pub fn http1(&self, node: &str, now: crate::core::time::Timestamp, head_only: bool) -> Vec<u8> {
         let body = self.body(node, None);
         let mut head = format!(
             "HTTP/1.1 {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
@@ -87,6 +91,10 @@ impl Refusal {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             head.push_str("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
         }
-        format!("{head}\r\n{body}").into_bytes()
+        head.push_str("\r\n");
+        if !head_only {
+            head.push_str(&body);
+        }
+        head.into_bytes()
     }
 }

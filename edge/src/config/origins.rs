@@ -32,19 +32,29 @@ pub struct Origin {
     pub idle_timeout: Duration,
 }
 
-pub(super) fn read_origins(root: &Section<'_>, folder: &Path) -> Vec<Origin> {
+/// The origins, and the names of all, the wrong ones included: a site that names one of those makes no mistake of its
+/// own.
+pub(super) fn read_origins(root: &Section<'_>, folder: &Path) -> (Vec<Origin>, Vec<OriginId>) {
     let mut names = Unique::new("origin");
     let sections = root.sections("origins");
     if sections.is_empty() {
         root.missing("origins", "write at least one [[origins]] with id and url");
     }
-    sections.into_iter().filter_map(|origin| read_origin(origin, &mut names, folder)).collect()
+    let mut named = Vec::new();
+    let read = |origin| read_origin(origin, &mut names, &mut named, folder);
+    (sections.into_iter().filter_map(read).collect(), named)
 }
 
-fn read_origin(origin: Section<'_>, names: &mut Unique, folder: &Path) -> Option<Origin> {
+fn read_origin(
+    origin: Section<'_>,
+    names: &mut Unique,
+    named: &mut Vec<OriginId>,
+    folder: &Path,
+) -> Option<Origin> {
     let id = origin.needed("id", "name the origin, as in id = \"www\"");
     let id =
         id.and_then(|at| checked(&origin, &at, OriginId::new)).inspect(|(id, at)| names.add(&origin, id.as_str(), at));
+    named.extend(id.as_ref().map(|(id, _)| id.clone()));
     let url = origin.needed("url", "write where it is, as in url = \"https://origin.example.com\"").and_then(|at| {
         let parsed = parse_url(at.value);
         if parsed.is_none() {

@@ -1,7 +1,6 @@
 //! Sites and their rules.
 
 use super::nodes::{Unique, checked};
-use super::origins::Origin;
 use super::quantity::parse_duration;
 use super::reader::{At, Section};
 use crate::core::id::{OriginId, SiteId};
@@ -44,7 +43,7 @@ pub struct Site {
 /// immutable assets use.
 const DEFAULT_MAX_TTL: Duration = Duration::from_secs(365 * 86_400);
 
-pub(super) fn read_sites(root: &Section<'_>, origins: &[Origin]) -> Vec<Site> {
+pub(super) fn read_sites(root: &Section<'_>, origins: &[OriginId]) -> Vec<Site> {
     let mut names = Unique::new("site");
     let mut hosts = Unique::new("host");
     let sections = root.sections("sites");
@@ -54,16 +53,16 @@ pub(super) fn read_sites(root: &Section<'_>, origins: &[Origin]) -> Vec<Site> {
     sections.into_iter().filter_map(|site| read_site(site, origins, &mut names, &mut hosts)).collect()
 }
 
-fn read_site(site: Section<'_>, origins: &[Origin], names: &mut Unique, all_hosts: &mut Unique) -> Option<Site> {
+fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_hosts: &mut Unique) -> Option<Site> {
     let id = site.needed("id", "name the site, as in id = \"docs\"");
     let id = id.and_then(|at| checked(&site, &at, SiteId::new)).inspect(|(id, at)| names.add(&site, id.as_str(), at));
     let hosts = read_hosts(&site, all_hosts);
     let origin = site.needed("origin", "name one of [[origins]]").and_then(|at| {
-        let known = origins.iter().find(|origin| origin.id.as_str() == at.value);
+        let known = origins.iter().find(|origin| origin.as_str() == at.value);
         if known.is_none() {
             site.reject(&at, "is no origin of this file", "name one of [[origins]]");
         }
-        known.map(|origin| origin.id.clone())
+        known.cloned()
     });
     let duration = |key, default| site.duration(key).unwrap_or(default);
     let read = Site {

@@ -2,6 +2,7 @@
 //! passes here is parsed again by Pingora, from the same bytes; what is refused here never gets that far.
 
 use crate::config::ClientLimits;
+use crate::core::url::{Scheme, normalise_host};
 use crate::refusal::Refusal;
 
 /// What the bytes so far are.
@@ -33,6 +34,8 @@ pub(super) enum Framing {
     Length(u64),
     /// Chunked: its end is found by reading it.
     Chunked,
+    /// The request asks for another protocol on the connection, which then has no end of its own.
+    Upgrade,
 }
 
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -60,7 +63,7 @@ pub(super) fn look(bytes: &[u8], limits: &ClientLimits, h2c: bool) -> Look {
     let mut request = httparse::Request::new(&mut fields[..limits.fields.min(MOST_FIELDS)]);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(end)) if end > limits.head => Look::Refused(Refusal::LARGE_HEAD),
-        Ok(httparse::Status::Complete(end)) => match framing(&request) {
+        Ok(httparse::Status::Complete(end)) => match route(&request).and_then(|()| framing(&request)) {
             Ok(body) => Look::Whole(Head { bytes: end, body }),
             Err(refusal) => Look::Refused(refusal),
         },
@@ -72,11 +75,14 @@ pub(super) fn look(bytes: &[u8], limits: &ClientLimits, h2c: bool) -> Look {
     }
 }
 
-fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Refusal> {
-    let values = |name: &'static str| {
-        request.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-    };
-    let mut hosts = values("host");
+/// Checks method, target and host: what the request is for must not depend on who reads it.
+fn route(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
+    let method = request.method.unwrap_or_default();
+    if method == "CONNECT" {
+        // Its target is of a form of its own, and no tunnels are dug here.
+        return Err(Refusal::BAD_METHOD);
+    }
+    let mut hosts = values(request.headers, "host");
     let host = hosts.next().ok_or(Refusal::NO_HOST)?;
     if hosts.next().is_some() {
         return Err(Refusal::TWO_HOSTS);
@@ -84,29 +90,42 @@ fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Refusal> {
     if host.is_empty() {
         return Err(Refusal::NO_HOST);
     }
-    // An absolute target must name the same host: what routes the request must not depend on who reads it.
-    if let Some((_, rest)) = request.path.and_then(|target| target.split_once("://"))
-        && !request.path.is_some_and(|target| target.starts_with('/'))
-    {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-        if !authority.as_bytes().eq_ignore_ascii_case(host) {
-            return Err(Refusal::TWO_HOSTS);
-        }
+    let host = std::str::from_utf8(host).map_err(|_| Refusal::BAD_HOST)?;
+    normalise_host(host, Scheme::Http).map_err(|_| Refusal::BAD_HOST)?;
+    let target = request.path.unwrap_or_default();
+    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
+        return Ok(());
     }
-    let mut lengths = values("content-length");
+    // An absolute target must name the same host.
+    let (scheme, rest) = target.split_once("://").ok_or(Refusal::BAD_TARGET)?;
+    Scheme::parse(scheme).ok_or(Refusal::BAD_TARGET)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.eq_ignore_ascii_case(host) { Ok(()) } else { Err(Refusal::TWO_HOSTS) }
+}
+
+/// The values of a field.
+fn values<'f, 'r>(fields: &'f [httparse::Header<'r>], name: &'static str) -> impl Iterator<Item = &'r [u8]> + use<'f, 'r> {
+    fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+}
+
+fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Refusal> {
+    let mut lengths = values(request.headers, "content-length");
     let length = lengths.next();
     if lengths.next().is_some() {
         return Err(Refusal::BAD_LENGTH);
     }
-    let mut codings = values("transfer-encoding");
-    match (codings.next(), length) {
-        (None, None) => Ok(Framing::Length(0)),
-        (None, Some(length)) => parse_length(length).map(Framing::Length).ok_or(Refusal::BAD_LENGTH),
-        (Some(_), Some(_)) => Err(Refusal::BAD_FRAMING),
-        (Some(_), None) if codings.next().is_some() || request.version != Some(1) => Err(Refusal::BAD_FRAMING),
-        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        (Some(_), None) => Err(Refusal::BAD_CODING),
-    }
+    let mut codings = values(request.headers, "transfer-encoding");
+    let body = match (codings.next(), length) {
+        (None, None) => Framing::Length(0),
+        (None, Some(length)) => Framing::Length(parse_length(length).ok_or(Refusal::BAD_LENGTH)?),
+        (Some(_), Some(_)) => return Err(Refusal::BAD_FRAMING),
+        (Some(_), None) if codings.next().is_some() || request.version != Some(1) => return Err(Refusal::BAD_FRAMING),
+        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
+        (Some(_), None) => return Err(Refusal::BAD_CODING),
+    };
+    // The one protocol that is passed on to origins.
+    let upgrade = values(request.headers, "upgrade").any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+    Ok(if upgrade && request.version == Some(1) { Framing::Upgrade } else { body })
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
@@ -140,6 +159,10 @@ mod tests {
         whole("GET http://A/b HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0));
         whole("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n", Framing::Length(12));
         whole("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", Framing::Chunked);
+        whole("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0));
+        whole("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n", Framing::Upgrade);
+        whole("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", Framing::Length(0));
+        whole("GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", Framing::Length(0));
         let two = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b";
         check(two, Look::Whole(Head { bytes: two.len() - 6, body: Framing::Length(0) }));
     }
@@ -166,6 +189,11 @@ mod tests {
         refused("GET / HTTP/1.1\r\nHost:\r\n\r\n", Refusal::NO_HOST);
         refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Refusal::TWO_HOSTS);
         refused("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::TWO_HOSTS);
+        refused("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::BAD_TARGET);
+        refused("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::BAD_TARGET);
+        refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::BAD_TARGET);
+        refused("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", Refusal::BAD_HOST);
+        refused("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::BAD_METHOD);
         refused("GET / HTTP/3.0\r\nHost: a\r\n\r\n", Refusal::BAD_VERSION);
         refused("GET /\r\n\r\n", Refusal::MALFORMED);
         refused("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::MALFORMED);

@@ -6,6 +6,9 @@
 //! this stream keeps what arrives and says nothing, so pipelined requests are neither lost nor mixed up.
 //!
 //! Writes are gathered: a head and a small body leave in one system call.
+//!
+//! Whoever drops a stream may leave bytes of the client's unread. Closing the connection then would reset it, and could
+//! take the last response with it; so the front door can ask for what is left of a connection ([`ClientStream::watch`]).
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -20,6 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
 
 /// Writes up to this size are gathered, and reads of a body are at most so large.
 const GATHER_BYTES: usize = 16 << 10;
@@ -30,7 +34,10 @@ const READ_BYTES: usize = 8 << 10;
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    inner: Stream,
+    /// There until the stream is dropped.
+    inner: Option<Stream>,
+    /// Where the connection goes when the stream is dropped.
+    remains: Option<oneshot::Sender<Stream>>,
     /// Read, but not handed out yet.
     early: BytesMut,
     /// How many more bytes may be handed out; `None` for no bound.
@@ -41,7 +48,20 @@ pub(super) struct ClientStream {
 impl ClientStream {
     /// Wraps a connection.
     pub(super) fn new(inner: Stream) -> Self {
-        Self { inner, early: BytesMut::new(), allowance: Some(0), gathered: BytesMut::new() }
+        Self {
+            inner: Some(inner),
+            remains: None,
+            early: BytesMut::new(),
+            allowance: Some(0),
+            gathered: BytesMut::new(),
+        }
+    }
+
+    /// Hands the connection over to the receiver when this stream is dropped.
+    pub(super) fn watch(&mut self) -> oneshot::Receiver<Stream> {
+        let (sender, receiver) = oneshot::channel();
+        self.remains = Some(sender);
+        receiver
     }
 
     /// What was read and not handed out yet.
@@ -54,8 +74,9 @@ impl ClientStream {
     /// # Errors
     /// Those of the connection.
     pub(super) async fn read_more(&mut self) -> io::Result<usize> {
-        self.early.reserve(READ_BYTES);
-        self.inner.read_buf(&mut self.early).await
+        let Self { inner: Some(inner), early, .. } = self else { return Ok(0) };
+        early.reserve(READ_BYTES);
+        inner.read_buf(early).await
     }
 
     /// Lets the next `bytes` bytes out; `None` for all that come.
@@ -71,27 +92,18 @@ impl ClientStream {
     /// Sends the bytes and closes the connection.
     pub(super) async fn refuse(&mut self, response: &[u8]) {
         // The client may be gone; there is nobody left to tell.
-        let _ = self.inner.write_all(response).await;
-        let _ = self.inner.flush().await;
-        let _ = AsyncWriteExt::shutdown(&mut self.inner).await;
+        let _ = self.write_all(response).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 
-    /// Reads and drops what the client still sends, up to a bound: closing with unread bytes would reset the connection
-    /// and could take the answer with it.
-    pub(super) async fn linger(&mut self, most: usize) {
-        let mut left = most;
-        while left > 0 {
-            self.early.clear();
-            match self.read_more().await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => left = left.saturating_sub(n),
-            }
-        }
+    fn poll_inner(&mut self) -> io::Result<Pin<&mut Stream>> {
+        self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn poll_write_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.gathered.has_remaining() {
-            let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.gathered))?;
+            let Self { inner: Some(inner), gathered, .. } = self else { break };
+            let n = ready!(Pin::new(inner).poll_write(cx, gathered))?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -112,7 +124,7 @@ impl AsyncRead for ClientStream {
                 }
                 let mut space = [0; 1024];
                 let mut peeked = ReadBuf::new(&mut space);
-                ready!(Pin::new(&mut this.inner).poll_read(cx, &mut peeked))?;
+                ready!(this.poll_inner()?.poll_read(cx, &mut peeked))?;
                 this.early.extend_from_slice(peeked.filled());
                 return if peeked.filled().is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
@@ -122,7 +134,7 @@ impl AsyncRead for ClientStream {
         let most = most.min(buf.remaining());
         let taken = if this.early.is_empty() {
             let mut part = ReadBuf::new(buf.initialize_unfilled_to(most.min(GATHER_BYTES)));
-            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
+            ready!(this.poll_inner()?.poll_read(cx, &mut part))?;
             let n = part.filled().len();
             buf.advance(n);
             n
@@ -146,66 +158,88 @@ impl AsyncWrite for ClientStream {
             return Poll::Ready(Ok(buf.len()));
         }
         if self.gathered.is_empty() {
-            return Pin::new(&mut self.inner).poll_write(cx, buf);
+            return self.poll_inner()?.poll_write(cx, buf);
         }
         ready!(self.poll_write_gathered(cx))?;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        self.poll_inner()?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_gathered(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        self.poll_inner()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_gathered(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        self.poll_inner()?.poll_shutdown(cx)
     }
 }
 
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        let _ = AsyncWriteExt::flush(self).await;
-        let _ = AsyncWriteExt::shutdown(&mut self.inner).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if let (Some(remains), Some(inner)) = (self.remains.take(), self.inner.take()) {
+            // If nobody waits for it the connection is closed.
+            let _ = remains.send(inner);
+        }
+    }
+}
+
+/// Reads and drops what the client still sends, up to a bound.
+pub(super) async fn drain(connection: &mut Stream, most: usize) {
+    let mut space = vec![0; READ_BYTES];
+    let mut left = most;
+    while left > 0 {
+        match connection.read(&mut space).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => left = left.saturating_sub(n),
+        }
     }
 }
 
 impl UniqueID for ClientStream {
     fn id(&self) -> UniqueIDType {
-        self.inner.id()
+        self.inner.as_ref().map_or(0, |inner| inner.id())
     }
 }
 
 impl Ssl for ClientStream {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.inner.get_ssl_digest()
+        self.inner.as_ref()?.get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.inner.selected_alpn_proto()
+        self.inner.as_ref()?.selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
+        self.inner.as_ref().map(|inner| inner.get_timing_digest()).unwrap_or_default()
     }
 }
 
 impl GetProxyDigest for ClientStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.inner.get_proxy_digest()
+        self.inner.as_ref()?.get_proxy_digest()
     }
 }
 
 impl GetSocketDigest for ClientStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
+        self.inner.as_ref()?.get_socket_digest()
     }
 
     fn set_socket_digest(&mut self, digest: SocketDigest) {
-        self.inner.set_socket_digest(digest);
+        if let Some(inner) = &mut self.inner {
+            inner.set_socket_digest(digest);
+        }
     }
 }
 

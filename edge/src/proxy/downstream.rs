@@ -22,18 +22,23 @@ const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-a
 /// Finishes a response's head, wherever it comes from.
 pub(super) fn write_response(
     node: &NodeState,
-    session: &Session,
+    session: &mut Session,
     response: &mut ResponseHeader,
     ctx: &mut Context,
 ) -> Result<()> {
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
+    let mut ends_with_connection = false;
     let request = session.req_header();
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         remove_connection_fields(headers);
+    }
+    if request.version <= http::Version::HTTP_10 && headers.remove(header::TRANSFER_ENCODING).is_some() {
+        // Chunks are not known there: such a body ends with the connection.
+        ends_with_connection = true;
     }
     headers.remove(TIER_FIELD);
     let outcome = outcome(session, ctx);
@@ -69,6 +74,9 @@ pub(super) fn write_response(
     };
     member.append_to(headers);
     *response = ResponseHeader::from(parts);
+    if ends_with_connection {
+        session.set_keepalive(None);
+    }
     Ok(())
 }
 

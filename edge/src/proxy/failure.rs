@@ -57,7 +57,8 @@ fn refusal_for(error: &Error) -> Option<Refusal> {
             ErrorSource::Downstream,
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout,
         ) => None,
-        (ErrorSource::Downstream, _) => Some(Refusal::MALFORMED),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::SLOW_BODY),
+        (ErrorSource::Downstream, _) => Some(Refusal::BAD_BODY),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Some(Refusal::INTERNAL),
     }
 }

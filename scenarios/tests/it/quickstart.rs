@@ -1,7 +1,7 @@
 //! The quickstart, shortened, on real processes: it holds; and it fails when the purge is a lie.
 //!
-//! These tests need the programs of the whole workspace, so they are run by
-//! `cargo build --workspace --bins && cargo test -p scenarios -- --ignored`.
+//! These tests need the programs of the whole workspace: `make test` builds them, as `cargo build --workspace --bins`
+//! does before a `cargo test -p scenarios`.
 
 use scenarios::clock;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -46,7 +46,6 @@ fn run(folder: &TempDir, programs: &Path) -> (Option<i32>, Vec<String>, String) 
 }
 
 #[test]
-#[ignore = "needs `cargo build --workspace --bins`"]
 fn every_check_holds() {
     let folder = tempfile::tempdir().unwrap();
     let (code, mut failed, said) = run(&folder, &programs());
@@ -56,7 +55,6 @@ fn every_check_holds() {
 }
 
 #[test]
-#[ignore = "needs `cargo build --workspace --bins`"]
 fn a_purge_that_is_none_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
     for program in ["edge", "origin"] {
@@ -87,7 +85,6 @@ fn processes_of(folder: &str) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs `cargo build --workspace --bins`"]
 fn nothing_outlives_a_run_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_scenarios"));

@@ -112,13 +112,14 @@ async fn what_follows_a_chunked_body_does_not_harm_its_response() {
 #[tokio::test]
 async fn whoever_expects_to_be_told_to_continue_is_told() {
     let stand = Stand::new().await;
-    let mut client = stand.connect().await;
     for fields in ["Expect: 100-continue\r\nContent-Length: 5", "Expect: 100-Continue\r\nContent-Length: 5"] {
+        let mut client = stand.connect().await;
         client.send(post("/up", fields)).await;
         assert_eq!(client.reply().await.status, 100);
         client.send("hello").await;
         check_echoed(&client.reply().await, "/up", b"hello");
     }
+    let mut client = stand.connect().await;
     client.send(post("/up", "Expect: 100-continue\r\nTransfer-Encoding: chunked")).await;
     assert_eq!(client.reply().await.status, 100);
     client.send("5\r\nhello\r\n0\r\n\r\n").await;

@@ -112,6 +112,7 @@ async fn an_absolute_target_names_the_same_host() {
         ("http://other.example?http://docs.example/", HOST),
         ("http://other.example#http://docs.example/", HOST),
         ("http://other.example\\.docs.example/", HOST),
+        ("http:///docs.example/", HOST),
     ] {
         check_refused(&stand, asked(target, host), TWO_HOSTS).await;
     }
@@ -123,7 +124,7 @@ async fn an_absolute_target_names_the_same_host() {
 #[tokio::test]
 async fn targets_of_other_forms_are_refused() {
     let stand = Stand::new().await;
-    for target in ["docs.example", "docs.example:80", "foo", "../a", "*", "http:", "http:/", "http:///a", "?a", "#a", "ftp://docs.example/"] {
+    for target in ["docs.example", "docs.example:80", "foo", "../a", "*", "http:", "http:/", "?a", "#a", "ftp://docs.example/", "://docs.example/"] {
         check_refused(&stand, get(target), BAD_TARGET).await;
     }
     stand.still_serves().await;

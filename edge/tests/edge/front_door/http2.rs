@@ -60,7 +60,7 @@ async fn requests_of_http_2_are_served() {
         let reply = ask(&client, Method::GET, &at(target), b"").await;
         assert_eq!((reply.status, reply.text), (200, format!("GET {target}\n")));
         let status = reply.fields.get("cache-status").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        assert_eq!(status.contains("; hit"), hit, "{status}");
+        assert_eq!(status.contains(";hit"), hit, "{status}");
     }
     let reply = ask(&client, Method::POST, &at("/up"), &b"x".repeat(10_000)).await;
     assert_eq!((reply.status, reply.text.len()), (200, 10_000 + "POST /up\n".len()));
