@@ -12,11 +12,16 @@ use crate::wire::admin::{ErrorReply, Status};
 use crate::wire::purge::{self, MAX_BODY_BYTES, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use std::pin::Pin;
 use std::sync::Arc;
+
+/// Bytes of a request body that are read to no purpose, at most.
+const MAX_DROPPED_BYTES: usize = 2 * MAX_BODY_BYTES;
 
 /// The admin server's routes.
 pub fn routes(node: Arc<NodeState>) -> Router {
@@ -27,7 +32,6 @@ pub fn routes(node: Arc<NodeState>) -> Router {
         .route("/purges", post(purges))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(node)
 }
 
@@ -49,17 +53,17 @@ async fn stats(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result
     Ok(Json(node.stats()).into_response())
 }
 
-async fn purges(
-    State(node): State<Arc<NodeState>>,
-    headers: HeaderMap,
-    body: axum::body::Bytes,
-) -> Result<Json<PurgeReply>, Denied> {
+async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<PurgeReply>, Denied> {
     let snapshot = node.snapshot();
-    let (token, role) = authenticate(&snapshot, &headers)?;
-    if *role == TokenRole::Read {
-        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
-    }
-    let request: PurgeRequest = serde_json::from_slice(&body).map_err(|error| {
+    let (head, body) = request.into_parts();
+    let allowed = authenticate(&snapshot, &head.headers).and_then(|(token, role)| match role {
+        TokenRole::Read => Err(Denied::forbidden(format!("token {token} may read, not purge"))),
+        TokenRole::Purge(_) | TokenRole::Admin => Ok((token, role)),
+    });
+    // Nothing of what somebody sends who may not purge is kept.
+    let body = read_body(body, if allowed.is_ok() { MAX_BODY_BYTES } else { 0 }).await;
+    let (token, role) = allowed?;
+    let request: PurgeRequest = serde_json::from_slice(&body?).map_err(|error| {
         Denied::bad_request(format!("the body is not a purge: {error}"), "see `purge-cli --help`, which sends good ones")
     })?;
     let selectors = select(&snapshot, &request.targets)?;
@@ -81,6 +85,24 @@ async fn purges(
         applied_seq: applied.get(),
         targets: selectors.len(),
     }))
+}
+
+/// Reads a body to its end, and keeps it if it has at most so many bytes. The rest is read nonetheless, up to a bound:
+/// an answer that comes while a client is still sending may be lost with the connection.
+async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Denied> {
+    let mut bytes = Vec::new();
+    let mut received = 0;
+    while received <= MAX_DROPPED_BYTES
+        && let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        let frame = frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
+        let Ok(part) = frame.into_data() else { continue };
+        received += part.len();
+        if received <= most {
+            bytes.extend_from_slice(&part);
+        }
+    }
+    if received > most { Err(Denied::too_large(most)) } else { Ok(bytes) }
 }
 
 async fn nothing_here() -> Denied {
@@ -109,6 +131,11 @@ struct Denied {
 impl Denied {
     fn bad_request(error: String, hint: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error, hint: Some(hint.to_owned()) }
+    }
+
+    fn too_large(most: usize) -> Self {
+        let error = format!("the body is too large: it may have {most} bytes");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, error, hint: Some("send fewer targets at a time".into()) }
     }
 
     fn forbidden(error: String) -> Self {

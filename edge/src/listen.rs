@@ -33,9 +33,15 @@ pub struct BindError {
 
 fn hint(cause: &std::io::Error) -> &'static str {
     match cause.kind() {
-        std::io::ErrorKind::AddrInUse => "another process listens there: stop it (`ss -ltnp` names it), or change the fleet file",
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one, or grant it",
-        std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address; set `listen` to one that it has",
+        std::io::ErrorKind::AddrInUse => {
+            "another process listens there: stop it (`ss -ltnp` names it), or change the fleet file"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one, or grant it"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has this address; set `listen` to one that it has"
+        }
         _ => "check the address in the fleet file",
     }
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use edge::cli::{Cli, Command};
-use edge::config::{Fleet, LoadError};
+use edge::config::{Fleet, LoadError, Problem};
 use edge::server::Server;
 use serde_json::json;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,10 +15,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run { config, node } => run(&config, &node),
         Command::Check { config, json } => check(&config, json),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "edge", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Completions { shell } => completions(shell),
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -38,6 +36,17 @@ fn run(config: &Path, node: &edge::core::id::NodeId) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn completions(shell: Shell) -> Result<ExitCode> {
+    // Written in one go: `generate` panics if its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "edge", &mut script);
+    match std::io::stdout().write_all(&script) {
+        // Whoever reads it has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
 fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
     let mut out = std::io::stdout();
     match Fleet::load(config) {
@@ -50,13 +59,17 @@ fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Err(LoadError::Wrong(problems)) if as_json => {
-            let list: Vec<_> = problems
-                .list
-                .iter()
-                .map(|p| json!({ "line": p.line, "key": p.key, "value": p.value, "error": p.what, "hint": p.hint }))
-                .collect();
-            writeln!(out, "{}", json!({ "ok": false, "file": problems.file, "problems": list }))?;
+        Err(error) if as_json => {
+            let problems: Vec<_> = match &error {
+                LoadError::Wrong(problems) => problems.list.iter().map(problem_json).collect(),
+                LoadError::Unreadable { .. } | LoadError::TooLarge(_) => {
+                    let text = error.to_string();
+                    let (what, hint) = text.split_once("\n    hint: ").unwrap_or((&text, ""));
+                    vec![json!({ "line": 0, "key": "", "value": null, "error": what, "hint": hint })]
+                }
+            };
+            let file = config.display().to_string();
+            writeln!(out, "{}", json!({ "ok": false, "file": file, "problems": problems }))?;
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
@@ -64,4 +77,9 @@ fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn problem_json(problem: &Problem) -> serde_json::Value {
+    let Problem { line, key, value, what, hint } = problem;
+    json!({ "line": line, "key": key, "value": value, "error": what, "hint": hint })
 }

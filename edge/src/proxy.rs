@@ -6,6 +6,7 @@ mod context;
 mod downstream;
 mod failure;
 mod judge;
+mod parts;
 mod storing;
 mod upstreaming;
 
@@ -17,7 +18,7 @@ use context::Context;
 use pingora::cache::key::{CacheKey, HashBinary};
 use pingora::cache::{CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use std::sync::Arc;
@@ -94,8 +95,21 @@ impl ProxyHttp for Proxy {
         judge::on_found(&self.node, handler, ctx).map(Some)
     }
 
-    fn should_serve_stale(&self, _: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
-        judge::may_serve_stale(&self.node, ctx, error)
+    fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
+        judge::may_serve_stale(&self.node, session, ctx, error)
+    }
+
+    fn cache_not_modified_filter(
+        &self,
+        session: &Session,
+        response: &ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        Ok(parts::is_not_modified(session, response, ctx))
+    }
+
+    fn range_header_filter(&self, session: &mut Session, response: &mut ResponseHeader, _: &mut Context) -> RangeType {
+        parts::choose(session, response)
     }
 
     async fn request_body_filter(
@@ -112,14 +126,8 @@ impl ProxyHttp for Proxy {
         upstreaming::choose(&self.node, session, ctx).await
     }
 
-    fn fail_to_connect(
-        &self,
-        session: &mut Session,
-        _: &HttpPeer,
-        ctx: &mut Context,
-        error: Box<Error>,
-    ) -> Box<Error> {
-        upstreaming::connect_failed(&self.node, session, ctx, error)
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Context, error: Box<Error>) -> Box<Error> {
+        upstreaming::connect_failed(&self.node, ctx, error)
     }
 
     fn error_while_proxy(
@@ -160,6 +168,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
         ctx.counters(&self.node).upstream_body(body.as_ref().map_or(0, |part| part.len() as u64));
+        storing::still_wanted(ctx)?;
         Ok(None)
     }
 

@@ -1,5 +1,7 @@
 //! Layer 5: a node, assembled: listeners, proxy, admin server, signals.
 
+mod open_files;
+
 use crate::admin;
 use crate::config::{Fleet, LoadError};
 use crate::core::id::NodeId;
@@ -82,6 +84,7 @@ impl Server {
         };
         let telemetry = Telemetry::new(attributes);
         let snapshot = Snapshot::new(fleet, name, &telemetry)?;
+        open_files::raise_limit(snapshot.fleet.limits.connections);
         let public = listen::bind("public", snapshot.node.listen)?;
         let admin = listen::bind("admin", snapshot.node.admin_listen)?;
         let info = NodeInfo {
@@ -161,11 +164,8 @@ impl Server {
 }
 
 fn make_proxy(node: &Arc<NodeState>) -> HttpProxy<Proxy> {
-    let conf = ServerConf {
-        upstream_keepalive_pool_size: UPSTREAM_POOL,
-        max_retries: MAX_TRIES,
-        ..ServerConf::default()
-    };
+    let conf =
+        ServerConf { upstream_keepalive_pool_size: UPSTREAM_POOL, max_retries: MAX_TRIES, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(Proxy::new(node.clone()), Arc::new(conf));
     proxy.handle_init_modules();
     let mut options = HttpServerOptions::default();

@@ -251,7 +251,7 @@ pub enum UpstreamFailure {
 
 impl UpstreamFailure {
     /// Whether this is "a situation that would result in a 500, 502, 503, or 504" (RFC 5861 §4).
-    fn is_outage(self) -> bool {
+    pub fn is_outage(self) -> bool {
         match self {
             Self::Connect | Self::Timeout | Self::Disconnected => true,
             Self::Status(status) => matches!(status.as_u16(), 500 | 502 | 503 | 504),

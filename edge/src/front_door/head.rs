@@ -104,7 +104,10 @@ fn route(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// The values of a field.
-fn values<'f, 'r>(fields: &'f [httparse::Header<'r>], name: &'static str) -> impl Iterator<Item = &'r [u8]> + use<'f, 'r> {
+fn values<'f, 'r>(
+    fields: &'f [httparse::Header<'r>],
+    name: &'static str,
+) -> impl Iterator<Item = &'r [u8]> + use<'f, 'r> {
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 

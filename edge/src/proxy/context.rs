@@ -59,6 +59,15 @@ pub(super) struct Upstream {
     pub(super) not_modified: Option<HeaderMap>,
 }
 
+impl Upstream {
+    /// Turns to the next candidate; `false` if there is none.
+    pub(super) fn go_to_next(&mut self) -> bool {
+        let has_next = self.at + 1 < self.candidates.len();
+        self.at += usize::from(has_next);
+        has_next
+    }
+}
+
 /// One request.
 #[derive(Debug)]
 pub struct Context {

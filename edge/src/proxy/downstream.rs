@@ -133,6 +133,7 @@ fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
     }
     let collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
     match session.cache.phase() {
+        CachePhase::Hit if matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_))) => CacheOutcome::Stale,
         CachePhase::Hit if collapsed => CacheOutcome::Collapsed,
         CachePhase::Hit => CacheOutcome::Hit,
         CachePhase::Stale | CachePhase::StaleUpdating => CacheOutcome::Stale,
@@ -143,24 +144,28 @@ fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
     }
 }
 
-fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
-    let was_stored = ctx.reuse.is_some();
-    let reason = match (outcome, ctx.pass) {
-        (_, Some(Pass::Method)) => FwdReason::Method,
-        (_, Some(_)) => FwdReason::Bypass,
-        (CacheOutcome::Revalidated, _) => match ctx.reuse {
+/// Why a request goes, or went, upstream.
+pub(super) fn fwd_reason(ctx: &Context) -> FwdReason {
+    match (ctx.pass, ctx.reuse) {
+        (Some(Pass::Method), _) => FwdReason::Method,
+        (Some(_), _) => FwdReason::Bypass,
+        (None, _) if ctx.lookup.is_none() => FwdReason::Bypass,
+        (None, None | Some(Reuse::MustRefetch(_))) => FwdReason::UriMiss,
+        (
+            None,
             Some(Reuse::MustRevalidate(
                 RevalidateReason::RequestNoCache | RevalidateReason::RequestMaxAge | RevalidateReason::RequestMinFresh,
-            )) => FwdReason::Request,
-            _ => FwdReason::Stale,
-        },
-        (CacheOutcome::Collapsed, None) => FwdReason::UriMiss,
-        (CacheOutcome::Miss | CacheOutcome::Bypass, None) => match ctx.reuse {
-            Some(Reuse::MustRefetch(_)) | None => FwdReason::UriMiss,
-            Some(_) if was_stored => FwdReason::Stale,
-            Some(_) => FwdReason::Miss,
-        },
-        _ => return Handling::Hit,
+            )),
+        ) => FwdReason::Request,
+        (None, Some(_)) => FwdReason::Stale,
+    }
+}
+
+fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
+    let reason = match outcome {
+        CacheOutcome::Hit | CacheOutcome::Stale => return Handling::Hit,
+        CacheOutcome::Collapsed => FwdReason::UriMiss,
+        _ => fwd_reason(ctx),
     };
     let mut forwarded = Forwarded::new(reason);
     forwarded.stored = ctx.stored;
@@ -171,7 +176,12 @@ fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
 
 fn ttl_secs(outcome: CacheOutcome, ctx: &Context) -> Option<i64> {
     let entry = ctx.lookup.as_ref()?.served()?;
-    (outcome.from_store() || ctx.stored).then(|| entry.freshness.ttl_secs_at(clock::now()))
+    let ttl = entry.freshness.ttl_secs_at(clock::now());
+    match outcome {
+        // A soft purge makes stale what is young: stale is below zero (RFC 9211 §2.4).
+        CacheOutcome::Stale => Some(ttl.min(-1)),
+        _ => (outcome.from_store() || ctx.stored).then_some(ttl),
+    }
 }
 
 /// Why it was not stored, passed, or refetched: a word for whoever reads Cache-Status.
@@ -186,9 +196,10 @@ fn detail(session: &Session, ctx: &Context) -> Option<String> {
         return Some(reason.as_str().to_owned());
     }
     match (ctx.reuse, session.cache.phase()) {
-        (Some(Reuse::StaleWhileRevalidate(reason)), CachePhase::Stale | CachePhase::StaleUpdating) => {
-            Some(reason.as_str().to_owned())
-        }
+        (
+            Some(Reuse::StaleWhileRevalidate(reason)),
+            CachePhase::Hit | CachePhase::Stale | CachePhase::StaleUpdating,
+        ) => Some(reason.as_str().to_owned()),
         (Some(Reuse::MustRefetch(reason)), CachePhase::Miss) => Some(reason.as_str().to_owned()),
         _ => None,
     }

@@ -1,8 +1,9 @@
 //! Errors turned into responses, in one place.
 
 use super::context::Context;
+use super::downstream::fwd_reason;
 use super::upstreaming::REQUEST_ID;
-use crate::core::cache_status::{CacheStatus, Forwarded, FwdReason, Handling};
+use crate::core::cache_status::{CacheStatus, Forwarded, Handling};
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub(super) async fn answer(
     if let Some(refusal) = refusal {
         ctx.refusal = Some(refusal.clone());
         code = refusal.status.as_u16();
+        // The connection ends with this answer, and the answer says so.
+        session.set_keepalive(None);
         // A response that has begun can't be taken back: the connection breaks, which tells the client.
         if !written && let Err(error) = respond(node, session, ctx, &refusal).await {
             tracing::debug!(request = %ctx.request_id, %error, "the client left before its answer");
@@ -79,11 +82,7 @@ async fn respond(node: &NodeState, session: &mut Session, ctx: &Context, refusal
     if let Some(tiers) = ctx.upstream.cache_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(&crate::core::cache_status::CACHE_STATUS, tiers);
     }
-    let handling = Handling::Forwarded(Forwarded::new(match ctx.upstream.sent {
-        Some(_) if ctx.reuse.is_some() => FwdReason::Stale,
-        Some(_) => FwdReason::Miss,
-        None => FwdReason::Bypass,
-    }));
+    let handling = Handling::Forwarded(Forwarded::new(fwd_reason(ctx)));
     let member =
         CacheStatus { cache: &node.info.node, handling, ttl_secs: None, key: None, detail: Some(refusal.reason) };
     member.append_to(&mut headers);

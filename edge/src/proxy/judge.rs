@@ -3,13 +3,17 @@
 use super::context::Context;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::reuse::{Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error};
+use crate::core::reuse::{
+    PurgeMark, RevalidateReason, Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
+};
 use crate::node::NodeState;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::SiteRuntime;
 use crate::store::entry::Entry;
+use crate::store::lookup::Collapse;
 use crate::store::pingora::{Hit, Judge};
 use pingora::cache::{ForcedFreshness, HitHandler};
+use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 
@@ -45,8 +49,22 @@ pub(super) fn on_found(node: &NodeState, handler: &HitHandler, ctx: &mut Context
     let verdict = verdict(&node.purges, ctx.site()?, &hit.entry);
     let verdict = if ctx.tier.is_some() { for_tier(verdict) } else { verdict };
     ctx.reuse = Some(verdict);
+    // While an origin fails, requests don't wait to hear that once more: one at a time tries again behind their backs.
+    ctx.stale_if_error = matches!(verdict, Reuse::MustRevalidate(_))
+        && ctx.lookup.as_ref().is_some_and(|lookup| node.fetch_lock.is_failing(&lookup.key()))
+        && stands_in(node, ctx, &hit.entry, UpstreamFailure::Connect);
+    if let Some(lookup) = &ctx.lookup {
+        lookup.set_collapse(match verdict {
+            _ if ctx.stale_if_error => Collapse::Refresh,
+            Reuse::StaleWhileRevalidate(_) => Collapse::Refresh,
+            Reuse::MustRevalidate(RevalidateReason::NoCache) => Collapse::Alone,
+            _ => Collapse::Join,
+        });
+    }
     Ok(match verdict {
         Reuse::Fresh => ForcedFreshness::ForceFresh,
+        // As if it were fresh: there is nothing left to start.
+        Reuse::StaleWhileRevalidate(_) if is_arriving(node, ctx) => ForcedFreshness::ForceFresh,
         // Whether it is served while it is refreshed, `may_serve_stale` says.
         Reuse::StaleWhileRevalidate(_) | Reuse::MustRevalidate(_) => {
             ForcedFreshness::ForceExpiredServeStale { expired_at: Some(clock::now().to_system_time()) }
@@ -55,20 +73,39 @@ pub(super) fn on_found(node: &NodeState, handler: &HitHandler, ctx: &mut Context
     })
 }
 
+/// Whether the refresh of what was found is arriving already. The lock doesn't know: it is held until the head is there.
+fn is_arriving(node: &NodeState, ctx: &Context) -> bool {
+    let arriving = ctx.lookup.as_ref().and_then(|lookup| node.store.filling(&lookup.key()));
+    arriving.is_some_and(|entry| !node.purges.selects_since(&entry.subject, entry.fence))
+}
+
 /// Whether the stale response that was found may be served: without an error while it is refreshed, with one instead
 /// of it.
-pub(super) fn may_serve_stale(node: &NodeState, ctx: &mut Context, error: Option<&Error>) -> bool {
+pub(super) fn may_serve_stale(node: &NodeState, session: &Session, ctx: &mut Context, error: Option<&Error>) -> bool {
     let Some(error) = error else {
-        return matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_)));
+        // The refresh itself is served by nobody: it fetches.
+        let is_refresh = session.subrequest_ctx.is_some();
+        let allowed = ctx.stale_if_error || matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_)));
+        return allowed && !is_refresh;
     };
     let Some(cause) = failure_of(error) else { return false };
-    let (Some(entry), Ok(site)) = (ctx.lookup.as_ref().and_then(|lookup| lookup.found()), ctx.site()) else {
-        return false;
-    };
-    let mark = node.purges.verdict(&entry.subject, &entry.mark);
-    let allowed = stale_if_error(&entry.freshness, mark, clock::now(), &site.reuse, cause);
-    ctx.stale_if_error = allowed == StaleIfError::Allowed;
+    let Some(lookup) = &ctx.lookup else { return false };
+    ctx.stale_if_error = lookup.found().is_some_and(|entry| stands_in(node, ctx, &entry, cause));
+    if ctx.stale_if_error {
+        node.fetch_lock.set_failing(lookup.key(), true);
+    }
     ctx.stale_if_error
+}
+
+/// Whether a stale response may be served instead of this failure.
+fn stands_in(node: &NodeState, ctx: &Context, entry: &Entry, cause: UpstreamFailure) -> bool {
+    let Ok(site) = ctx.site() else { return false };
+    let mark = node.purges.verdict(&entry.subject, &entry.mark);
+    if ctx.tier.is_some() && matches!(mark, PurgeMark::Soft { .. }) {
+        // A tier below stores what it is given, and takes it for fresh if it is young.
+        return false;
+    }
+    stale_if_error(&entry.freshness, mark, clock::now(), &site.reuse, cause) == StaleIfError::Allowed
 }
 
 /// How the tier above failed; `None` if it was not the tier above.

@@ -54,6 +54,8 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
     let head = RequestHead::new(&Method::GET, &request.headers);
     match may_store(head, response, &policy) {
         Store::Yes => {}
+        // The response is stale at once by its own word, and a rule's lifetime takes the place of that.
+        Store::No(NoStore::NeverReusable) if rules.ttl.is_some_and(|ttl| !ttl.is_zero()) => {}
         Store::No(reason) => return Err(reason),
     }
     let sent = ctx.upstream.sent.unwrap_or_else(clock::now);
@@ -72,6 +74,15 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
         vary: VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?,
         content_length,
     })
+}
+
+/// Whether somebody is there for the rest of a response: the store, or a reader.
+pub(super) fn still_wanted(ctx: &Context) -> Result<()> {
+    let fill = ctx.lookup.as_ref().and_then(|lookup| lookup.own_fill());
+    if fill.is_some_and(|fill| fill.body.is_abandoned()) {
+        return Err(Error::new_down(ErrorType::ConnectionClosed).more_context("too large to be kept, and unread"));
+    }
+    Ok(())
 }
 
 /// A rule's lifetime is the site's default for responses that say nothing, and replaces what others say.

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
 use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
+use crate::core::reuse::{PurgeMark, UpstreamFailure};
 use crate::core::site_rule::apply_changes;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::Scheme;
@@ -34,35 +35,37 @@ pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Contex
         let key = ctx.url()?.cache_key();
         ctx.upstream.candidates = node.upstreams.candidates(&ctx.snapshot, &site, key);
     }
-    let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) else {
-        return Error::e_explain(ErrorType::InternalError, "nowhere to fetch from");
-    };
-    let peer = node.upstreams.peer(&site, target).await.map_err(|error| {
-        node.upstreams.record(target, false);
-        let mut failed = Error::explain(ErrorType::ConnectError, error.to_string());
-        failed.as_up();
-        failed
-    })?;
-    tracing::debug!(request = %ctx.request_id, upstream = %target.name, method = %session.req_header().method, "fetching");
-    Ok(Box::new(peer))
+    loop {
+        let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) else {
+            return Error::e_explain(ErrorType::InternalError, "nowhere to fetch from");
+        };
+        match node.upstreams.peer(&site, target).await {
+            Ok(peer) => {
+                let method = &session.req_header().method;
+                tracing::debug!(request = %ctx.request_id, upstream = %target.name, %method, "fetching");
+                return Ok(Box::new(peer));
+            }
+            Err(error) => {
+                ctx.counters(node).upstream_error();
+                node.upstreams.record(target, false);
+                if !ctx.upstream.go_to_next() {
+                    let mut failed = Error::explain(ErrorType::ConnectError, error.to_string());
+                    failed.as_up();
+                    return Err(failed);
+                }
+            }
+        }
+    }
 }
 
 /// A connection could not be opened: the next candidate may do.
-pub(super) fn connect_failed(
-    node: &NodeState,
-    session: &Session,
-    ctx: &mut Context,
-    mut error: Box<Error>,
-) -> Box<Error> {
+pub(super) fn connect_failed(node: &NodeState, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
     ctx.counters(node).upstream_error();
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, false);
     }
-    // Nothing was sent, so any request may be tried again elsewhere; once more where there is no elsewhere.
-    let has_next = ctx.upstream.at + 1 < ctx.upstream.candidates.len();
-    ctx.upstream.at += usize::from(has_next);
-    let _ = session;
-    error.set_retry(has_next);
+    // Nothing was sent, so any request may be tried again elsewhere.
+    error.set_retry(ctx.upstream.go_to_next());
     error
 }
 
@@ -76,17 +79,21 @@ pub(super) fn exchange_failed(
     reused: bool,
 ) -> Box<Error> {
     let mut error = error.more_context(format!("upstream {peer}"));
-    if *error.esource() == pingora::ErrorSource::Upstream {
+    // A kept connection may have been closed just as it was used: that says nothing of the peer, and is worth another
+    // try.
+    error.retry.decide_reuse(reused);
+    let is_theirs = *error.esource() == pingora::ErrorSource::Upstream;
+    if is_theirs {
         ctx.counters(node).upstream_error();
-        if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at).filter(|_| !reused) {
+        if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at).filter(|_| !error.retry()) {
             node.upstreams.record(target, false);
         }
     }
     if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
         error.set_retry(false);
-    } else {
-        // A kept connection may have been closed just as it was used: that is worth another try.
-        error.retry.decide_reuse(reused);
+    } else if is_theirs && !error.retry() && ctx.upstream.status.is_none() {
+        // No response has begun: another one may have more luck.
+        error.set_retry(ctx.upstream.go_to_next());
     }
     error
 }
@@ -145,11 +152,25 @@ pub(super) fn write_request(
 
     ctx.counters(node).upstream_request();
     ctx.upstream.sent = Some(clock::now());
+    ctx.upstream.status = None;
     if let Some(lookup) = &ctx.lookup {
         // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
         lookup.set_fence(node.purges.applied());
     }
+    if session.cache.enabled() && is_dead(node, ctx) {
+        // It was purged since it was looked up, and what is dead is not validated: a date that the new version shares
+        // with it would bring it back.
+        for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+            request.remove_header(&name);
+        }
+    }
     Ok(())
+}
+
+/// Whether a hard purge hides the stored response that a request would validate.
+fn is_dead(node: &NodeState, ctx: &Context) -> bool {
+    let found = ctx.lookup.as_ref().and_then(|lookup| lookup.found());
+    found.is_some_and(|found| node.purges.verdict(&found.subject, &found.mark) == PurgeMark::Hard)
 }
 
 fn text(value: &str) -> Result<HeaderValue> {
@@ -168,6 +189,9 @@ pub(super) fn read_response(
     }
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);
+    }
+    if let Some(lookup) = ctx.lookup.as_ref().filter(|_| !UpstreamFailure::Status(response.status).is_outage()) {
+        node.fetch_lock.set_failing(lookup.key(), false);
     }
     ctx.upstream.status = Some(response.status.as_u16());
     ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);

@@ -5,7 +5,8 @@
 //!
 //! A body that outgrows the storable size goes on as a stream: parts that every reader has passed are dropped, and the
 //! writer waits for readers that fall more than [`STREAM_WINDOW_BYTES`] behind, so memory stays bounded. The reader that
-//! the fill was started for is not waited for: it runs in the writer's own task, which paces it already.
+//! the fill was started for is not waited for: it runs in the writer's own task, which paces it already. Once no reader
+//! is left the body is abandoned: nobody wants the rest, and it can't be kept.
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -21,7 +22,15 @@ pub const BLOCK_BYTES: usize = 256 << 10;
 /// How far behind a reader of an outgrown body may fall before the writer waits for it.
 pub const STREAM_WINDOW_BYTES: u64 = 8 << 20;
 
-/// How long the writer waits for such a reader before it cuts it off.
+/// A reader in the writer's own task takes up to so much at once. It has its turn after every few parts that the writer
+/// brings, however slow its client is; taking one part each time, it would fall behind without end.
+pub const OWN_READ_BYTES: usize = 1 << 20;
+
+/// So far behind an outgrown body such a reader never is while it reads, since it takes [`OWN_READ_BYTES`] in each of
+/// its turns: it has gone.
+pub const OWN_WINDOW_BYTES: u64 = 32 << 20;
+
+/// How long the writer waits for a reader before it cuts it off.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a body can't be read on.
@@ -92,6 +101,11 @@ impl Growing {
     fn is_late(&self, place: &Place) -> bool {
         place.pace == Pace::Waited && self.len - place.at > STREAM_WINDOW_BYTES
     }
+
+    fn forget_who_has_gone(&mut self) {
+        let len = self.len;
+        self.readers.retain(|_, place| place.pace == Pace::Waited || len - place.at <= OWN_WINDOW_BYTES);
+    }
 }
 
 impl Body {
@@ -126,10 +140,17 @@ impl Body {
         growing.ends.push_back(end);
         growing.chunks.push_back(chunk);
         if growing.outgrown {
+            growing.forget_who_has_gone();
             growing.drop_what_all_have_read();
         }
         drop(growing);
         self.changed.notify_waiters();
+    }
+
+    /// Whether it is too large to be kept, and nobody reads it any more.
+    pub fn is_abandoned(&self) -> bool {
+        let growing = self.growing.lock();
+        growing.outgrown && growing.readers.is_empty()
     }
 
     /// From now on the body is a stream: what every reader has read is dropped.
@@ -221,22 +242,28 @@ fn into_blocks(chunks: &VecDeque<Bytes>, len: u64) -> Box<[Bytes]> {
 #[derive(Debug)]
 pub struct BodyReader {
     body: std::sync::Arc<Body>,
+    pace: Pace,
     offset: u64,
     end: Option<u64>,
     number: Option<u64>,
 }
 
 impl BodyReader {
-    /// A reader at the beginning.
-    pub fn new(body: std::sync::Arc<Body>, pace: Pace) -> Self {
-        let number = (!body.is_complete()).then(|| {
+    /// A reader at the beginning; `None` if that is not there any more.
+    pub fn new(body: std::sync::Arc<Body>, pace: Pace) -> Option<Self> {
+        let number = {
             let mut growing = body.growing.lock();
-            let number = growing.next_reader;
-            growing.next_reader += 1;
-            growing.readers.insert(number, Place { at: 0, pace });
-            number
-        });
-        Self { body, offset: 0, end: None, number }
+            if growing.outgrown {
+                return None;
+            }
+            (!body.is_complete()).then(|| {
+                let number = growing.next_reader;
+                growing.next_reader += 1;
+                growing.readers.insert(number, Place { at: 0, pace });
+                number
+            })
+        };
+        Some(Self { body, pace, offset: 0, end: None, number })
     }
 
     /// Whether [`BodyReader::seek`] can be used: the body is complete and kept.
@@ -289,6 +316,10 @@ impl BodyReader {
         if let Some(chunk) = growing.chunks.get(at) {
             let begin = growing.ends[at] - chunk.len() as u64;
             let rest = chunk.slice((self.offset - begin) as usize..);
+            let rest = match self.pace {
+                Pace::Waited => rest,
+                Pace::Own => with_what_follows(rest, growing.chunks.range(at + 1..)),
+            };
             let rest = self.take(rest);
             if let Some(place) = self.number.and_then(|number| growing.readers.get_mut(&number)) {
                 place.at = self.offset;
@@ -310,6 +341,24 @@ impl BodyReader {
         self.offset += bytes.len() as u64;
         bytes
     }
+}
+
+/// A part and as many of the next ones as make up to [`OWN_READ_BYTES`].
+fn with_what_follows<'c>(part: Bytes, next: impl Iterator<Item = &'c Bytes> + Clone) -> Bytes {
+    let mut len = part.len();
+    let fits = move |next: &&Bytes| {
+        len += next.len();
+        len <= OWN_READ_BYTES
+    };
+    let next = next.take_while(fits);
+    let more = next.clone().map(Bytes::len).sum::<usize>();
+    if more == 0 {
+        return part;
+    }
+    let mut all = BytesMut::with_capacity(part.len() + more);
+    all.extend_from_slice(&part);
+    next.for_each(|next| all.extend_from_slice(next));
+    all.freeze()
 }
 
 impl Drop for BodyReader {
@@ -342,8 +391,8 @@ mod tests {
     async fn readers_stream_a_growing_body_and_later_ones_read_it_whole() {
         let bytes = pattern(3 * BLOCK_BYTES + 77);
         let body = Arc::new(Body::growing());
-        let mut early = BodyReader::new(body.clone(), Pace::Own);
-        let mut joined = BodyReader::new(body.clone(), Pace::Waited);
+        let mut early = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
+        let mut joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         let joiner = tokio::spawn(async move { read_all(&mut joined).await });
         for chunk in bytes.chunks(10_007) {
             body.push(Bytes::copy_from_slice(chunk));
@@ -352,7 +401,7 @@ mod tests {
         body.finish();
         assert_eq!(joiner.await.expect("the task ends").as_deref(), Ok(&bytes[..]));
         assert_eq!(read_all(&mut early).await.as_deref(), Ok(&bytes[..]));
-        let mut late = BodyReader::new(body.clone(), Pace::Waited);
+        let mut late = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         assert_eq!(read_all(&mut late).await.as_deref(), Ok(&bytes[..]));
         assert!(late.can_seek());
         late.seek(BLOCK_BYTES as u64 - 3, Some(BLOCK_BYTES as u64 + 3));
@@ -362,7 +411,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_body_is_an_error_to_its_readers() {
         let body = Arc::new(Body::growing());
-        let mut reader = BodyReader::new(body.clone(), Pace::Waited);
+        let mut reader = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         body.push(Bytes::from_static(b"half"));
         body.fail();
         assert_eq!(reader.read().await, Ok(Some(Bytes::from_static(b"half"))));
@@ -373,8 +422,8 @@ mod tests {
     async fn an_outgrown_body_reaches_its_readers_whole_and_keeps_little() {
         let bytes = pattern(STREAM_WINDOW_BYTES as usize * 3);
         let body = Arc::new(Body::growing());
-        let mut own = BodyReader::new(body.clone(), Pace::Own);
-        let mut joined = BodyReader::new(body.clone(), Pace::Waited);
+        let mut own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
+        let mut joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         let joiner = tokio::spawn(async move { read_all(&mut joined).await });
         let mut read = Vec::new();
         for chunk in bytes.chunks(100_000) {
@@ -393,10 +442,42 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stands_still_does_not_hold_an_outgrown_body() {
         let body = Arc::new(Body::growing());
-        let mut stuck = BodyReader::new(body.clone(), Pace::Waited);
+        let mut stuck = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         body.push(Bytes::from(vec![0; STREAM_WINDOW_BYTES as usize + 1]));
         body.outgrow();
         body.wait_for_readers().await;
         assert_eq!(stuck.read().await, Err(ReadError::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn an_outgrown_body_that_nobody_reads_is_abandoned() {
+        let body = Arc::new(Body::growing());
+        let own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
+        let joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
+        body.push(Bytes::from(vec![0; 1000]));
+        body.outgrow();
+        assert!(BodyReader::new(body.clone(), Pace::Waited).is_none(), "its beginning may be gone");
+        drop(joined);
+        // The client of the one in the writer's task has gone: it doesn't read, and is not dropped either.
+        while !body.is_abandoned() {
+            assert!(body.len() <= OWN_WINDOW_BYTES + (1 << 20));
+            body.push(Bytes::from(vec![0; 1 << 20]));
+        }
+        assert!(body.growing.lock().chunks.is_empty());
+        drop(own);
+    }
+
+    #[tokio::test]
+    async fn the_reader_in_the_writer_s_task_catches_up() {
+        let body = Arc::new(Body::growing());
+        let mut own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
+        let bytes = pattern(3 * OWN_READ_BYTES);
+        for chunk in bytes.chunks(60_000) {
+            body.push(Bytes::copy_from_slice(chunk));
+        }
+        let first = own.read().await.expect("the fill goes on").expect("there is more");
+        assert!((OWN_READ_BYTES - 60_000..=OWN_READ_BYTES).contains(&first.len()), "{}", first.len());
+        body.finish();
+        assert_eq!(read_all(&mut own).await.as_deref(), Ok(&bytes[first.len()..]));
     }
 }

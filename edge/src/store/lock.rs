@@ -2,11 +2,13 @@
 //!
 //! Two things make this lock differ from Pingora's own. A request does not join a fetch that a purge has hidden: it
 //! takes the lock over and fetches anew. And a key whose responses turned out not to be stored is remembered for a
-//! while, and requests for it don't wait for each other ("hit-for-miss" in Varnish's words).
+//! while, and requests for it don't wait for each other ("hit-for-miss" in Varnish's words); neither do those for
+//! which each needs a validation of its own.
 
-use super::lookup::Lookup;
+use super::lookup::{Collapse, Lookup};
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
+use crate::core::purge::Subject;
 use crate::purge_log::PurgeLog;
 use http::Extensions;
 use moka::sync::Cache;
@@ -21,18 +23,26 @@ use std::time::Duration;
 /// How long a key is remembered as not stored.
 pub const UNSTORED_MEMORY: Duration = Duration::from_secs(120);
 
-/// How many such keys are remembered.
-pub const MAX_UNSTORED: u64 = 100_000;
+/// How long a key is remembered as one that its origin fails to answer, unless it does so again, or answers.
+pub const FAILING_MEMORY: Duration = Duration::from_secs(120);
+
+/// How many keys are remembered of each kind.
+pub const MAX_REMEMBERED: u64 = 100_000;
 
 /// How long a fetch may hold the lock before others try for themselves. It is held until the response's head is there,
 /// so this is longer than any connect and first-byte timeout in use.
 pub const MAX_HOLD: Duration = Duration::from_secs(90);
+
+/// A fetch that ends without releasing its lock (its task was cancelled, or panicked) leaves its place taken until the
+/// next request for the key. After so many fetches such places are looked for.
+const TIDY_AFTER: u64 = 4096;
 
 /// The lock of a node's store.
 #[derive(Debug)]
 pub struct FetchLock {
     held: Mutex<Table>,
     unstored: Cache<CacheKey, ()>,
+    failing: Cache<CacheKey, ()>,
     purges: Arc<PurgeLog>,
 }
 
@@ -49,6 +59,13 @@ struct Held {
     fence: PurgeSeq,
 }
 
+impl Held {
+    /// Whether nobody is going to release it, or it has been held for too long.
+    fn is_lost(&self) -> bool {
+        matches!(self.stub.0.lock_status(), LockStatus::Dangling | LockStatus::AgeTimeout)
+    }
+}
+
 /// The number of a lock, by which its release finds it; and the key that it is held under.
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
@@ -59,8 +76,30 @@ struct Ticket {
 impl FetchLock {
     /// No fetch is running.
     pub fn new(purges: Arc<PurgeLog>) -> Self {
-        let unstored = Cache::builder().max_capacity(MAX_UNSTORED).time_to_live(UNSTORED_MEMORY).build();
-        Self { held: Mutex::default(), unstored, purges }
+        let memory = |lasts| Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(lasts).build();
+        let (unstored, failing) = (memory(UNSTORED_MEMORY), memory(FAILING_MEMORY));
+        Self { held: Mutex::default(), unstored, failing, purges }
+    }
+
+    /// Remembers whether fetches for a key fail, so that not every request has to find out.
+    pub fn set_failing(&self, key: CacheKey, fails: bool) {
+        if fails {
+            self.failing.insert(key, ());
+        } else if self.failing.contains_key(&key) {
+            self.failing.invalidate(&key);
+        }
+    }
+
+    /// Whether the last fetch for a key failed, not long ago.
+    pub fn is_failing(&self, key: &CacheKey) -> bool {
+        self.failing.contains_key(key)
+    }
+
+    /// Whether a purge selects what a fetch with this fence brings, as far as that can be told: its tags are not known
+    /// yet, but it most likely has those of what is stored now.
+    fn is_hidden(&self, lookup: &Lookup, fence: PurgeSeq) -> bool {
+        let selects = |subject: &Subject| self.purges.selects_since(subject, fence);
+        selects(&lookup.subject) || lookup.found().is_some_and(|found| selects(&found.subject))
     }
 
     fn permit(number: u64, key: CacheKey, stale: bool) -> (WritePermit, LockStub) {
@@ -79,17 +118,25 @@ impl CacheKeyLock for FetchLock {
     fn lock(&self, key: &PingoraKey, stale_writer: bool) -> Locked {
         let lookup = lookup_of(key);
         let held_key = lookup.map_or_else(|| CacheKey::from(key.combined_bin()), |lookup| lookup.key());
-        let mut table = self.held.lock();
-        table.next += 1;
-        let number = table.next;
-        if self.unstored.contains_key(&held_key) {
+        let alone = match lookup.map_or(Collapse::Join, |lookup| lookup.collapse()) {
+            Collapse::Join => self.unstored.contains_key(&held_key),
+            // However often refreshes came to nothing: one at a time.
+            Collapse::Refresh => false,
+            Collapse::Alone => true,
+        };
+        if alone {
             // Number 0 is never in the table: nobody waits for this one.
             return Locked::Write(Self::permit(0, held_key, stale_writer).0);
         }
+        let mut table = self.held.lock();
+        table.next += 1;
+        let number = table.next;
+        if number.is_multiple_of(TIDY_AFTER) {
+            table.by_key.retain(|_, held| !held.is_lost());
+        }
         if let Some(held) = table.by_key.get(&held_key) {
-            let lost = matches!(held.stub.0.lock_status(), LockStatus::Dangling | LockStatus::AgeTimeout);
-            let hidden = lookup.is_some_and(|lookup| self.purges.selects_since(&lookup.subject, held.fence));
-            if !lost && !hidden {
+            let hidden = lookup.is_some_and(|lookup| self.is_hidden(lookup, held.fence));
+            if !held.is_lost() && !hidden {
                 if let Some(lookup) = lookup {
                     lookup.set_collapsed();
                 }

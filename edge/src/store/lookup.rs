@@ -25,8 +25,21 @@ pub struct Lookup {
     state: Mutex<State>,
 }
 
+/// How a request that needs a fetch gets along with other requests for its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Collapse {
+    /// It waits for a fetch that is running already.
+    #[default]
+    Join,
+    /// It is answered with what is stored; one of the requests has it refreshed.
+    Refresh,
+    /// It needs a fetch of its own: what is stored must be validated for each request.
+    Alone,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    collapse: Collapse,
     variant: Option<CacheKey>,
     found: Option<Arc<Entry>>,
     fence: Option<PurgeSeq>,
@@ -121,6 +134,16 @@ impl Lookup {
 
     pub(super) fn set_served(&self, entry: Arc<Entry>) {
         self.state.lock().served = Some(entry);
+    }
+
+    /// How the request gets along with others: as what the last lookup found demands.
+    pub fn collapse(&self) -> Collapse {
+        self.state.lock().collapse
+    }
+
+    /// Sets how the request gets along with others.
+    pub fn set_collapse(&self, collapse: Collapse) {
+        self.state.lock().collapse = collapse;
     }
 
     /// Notes that the request waited for another one's fetch.

@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::entry::Entry;
 use super::lookup::{Lookup, Plan};
+use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Mark;
 use crate::core::vary::VaryRule;
@@ -30,16 +31,30 @@ const MAINTENANCE_MAX_BYTES: u64 = 32 << 20;
 #[derive(Debug, Clone)]
 enum Slot {
     Entry(Arc<Entry>),
-    Varies(Arc<VaryRule>),
+    Varies(Arc<Varies>),
+}
+
+/// By what the responses to a URL vary, as the response to the fetch with this fence said.
+#[derive(Debug)]
+struct Varies {
+    rule: VaryRule,
+    fence: PurgeSeq,
 }
 
 impl Slot {
     fn units(&self) -> u32 {
         let bytes = match self {
             Self::Entry(entry) => entry.bytes(),
-            Self::Varies(rule) => super::entry::OVERHEAD_BYTES + 64 * rule.fields().len() as u64,
+            Self::Varies(varies) => super::entry::OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64,
         };
         u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+    }
+
+    fn fence(&self) -> PurgeSeq {
+        match self {
+            Self::Entry(entry) => entry.fence,
+            Self::Varies(varies) => varies.fence,
+        }
     }
 }
 
@@ -69,7 +84,6 @@ pub struct MemoryStore {
     capacity_bytes: u64,
     max_object_bytes: u64,
     unmaintained_bytes: AtomicU64,
-    inserted: AtomicU64,
     removed: Arc<AtomicU64>,
     fills_failed: AtomicU64,
 }
@@ -94,7 +108,6 @@ impl MemoryStore {
             capacity_bytes,
             max_object_bytes,
             unmaintained_bytes: AtomicU64::new(0),
-            inserted: AtomicU64::new(0),
             removed,
             fills_failed: AtomicU64::new(0),
         }
@@ -110,8 +123,8 @@ impl MemoryStore {
     pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
         let mut key = lookup.primary;
         let mut slot = self.complete.get(&key);
-        if let Some(Slot::Varies(rule)) = &slot {
-            key = lookup.key_for(rule);
+        if let Some(Slot::Varies(varies)) = &slot {
+            key = lookup.key_for(&varies.rule);
             slot = self.complete.get(&key);
         }
         lookup.set_key(key);
@@ -122,12 +135,16 @@ impl MemoryStore {
         let found = match complete {
             Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
             complete => {
-                let filling = self.filling.lock().get(&key).cloned();
-                filling.map(Found::Filling).or(complete.map(Found::Complete))
+                self.filling(&key).map(Found::Filling).or(complete.map(Found::Complete))
             }
         };
         lookup.set_found(found.as_ref().map(|found| found.entry().clone()));
         found
+    }
+
+    /// The fill in flight for a key, variant included.
+    pub fn filling(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.filling.lock().get(key).cloned()
     }
 
     /// Begins a fill. Later lookups find it until it ends.
@@ -146,7 +163,8 @@ impl MemoryStore {
             vary: plan.vary,
         });
         if !entry.vary.is_empty() {
-            self.complete.insert(lookup.primary, Slot::Varies(Arc::new(entry.vary.clone())));
+            let varies = Varies { rule: entry.vary.clone(), fence };
+            self.put(lookup.primary, Slot::Varies(Arc::new(varies)));
         }
         let mut filling = self.filling.lock();
         let may_enter = match filling.get(&key) {
@@ -184,19 +202,20 @@ impl MemoryStore {
         fresh
     }
 
-    fn insert(&self, entry: &Arc<Entry>) {
+    /// Puts something in its place, unless what is there comes from a newer fetch.
+    fn put(&self, key: CacheKey, slot: Slot) {
+        let fence = slot.fence();
+        let bytes = u64::from(slot.units()) * UNIT_BYTES;
         let mut put = false;
-        let value = Slot::Entry(entry.clone());
-        self.complete.entry(entry.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
-            Some(Slot::Entry(stored)) if !Mark::not_older(entry.fence, stored.fence) => Op::Nop,
+        self.complete.entry(key).and_compute_with(|stored| match stored.map(moka::Entry::into_value) {
+            Some(stored) if !Mark::not_older(fence, stored.fence()) => Op::Nop,
             _ => {
                 put = true;
-                Op::Put(value)
+                Op::Put(slot)
             }
         });
         if put {
-            self.inserted.fetch_add(1, Ordering::Relaxed);
-            self.maintain(entry.bytes());
+            self.maintain(bytes);
         }
     }
 
@@ -281,7 +300,7 @@ impl Fill {
         self.entry.body.finish();
         if !self.outgrown {
             // Into the store before out of the fills: a lookup in between finds it in one of them.
-            self.store.insert(&self.entry);
+            self.store.put(self.entry.key, Slot::Entry(self.entry.clone()));
             self.store.end(&self.entry);
         }
         self.ended = true;
@@ -300,4 +319,4 @@ impl Drop for Fill {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

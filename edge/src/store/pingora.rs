@@ -3,10 +3,11 @@
 use super::body::{BodyReader, Pace};
 use super::entry::Entry;
 use super::lock::lookup_of;
-use super::lookup::Lookup;
+use super::lookup::{Collapse, Lookup};
 use super::memory::{Fill, Found, MemoryStore};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{StatusCode, header};
 use pingora::cache::key::{CacheHashKey, CacheKey as PingoraKey};
 use pingora::cache::storage::{
     HandleHit, HandleMiss, HitHandler, MissFinishType, MissHandler, PurgeOutcome, PurgeTarget, PurgeType, Storage,
@@ -52,9 +53,15 @@ fn no_lookup() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "a cache key without its lookup")
 }
 
-/// Pingora's metadata of an entry. Its times are not used for decisions.
-pub fn meta_of(entry: &Entry) -> Result<CacheMeta> {
-    meta(entry.status, &entry.head, &entry.freshness)
+/// Pingora's metadata of an entry. Its times are not used for decisions. The length of a complete body is known, even
+/// if it came in chunks.
+fn meta_of(entry: &Entry) -> Result<CacheMeta> {
+    let mut meta = meta(entry.status, &entry.head, &entry.freshness)?;
+    let has_body = !matches!(entry.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_body && entry.body.is_complete() && !entry.head.contains_key(header::CONTENT_LENGTH) {
+        meta.response_header_mut().insert_header(header::CONTENT_LENGTH, entry.body.len())?;
+    }
+    Ok(meta)
 }
 
 /// Pingora's metadata of a response head.
@@ -62,7 +69,7 @@ pub fn meta_of(entry: &Entry) -> Result<CacheMeta> {
 /// # Errors
 /// If Pingora does not take the head.
 pub fn meta(
-    status: http::StatusCode,
+    status: StatusCode,
     head: &http::HeaderMap,
     freshness: &crate::core::freshness::Freshness,
 ) -> Result<CacheMeta> {
@@ -75,9 +82,10 @@ pub fn meta(
     Ok(CacheMeta::new(fresh_until, created, CORE_DECIDES, CORE_DECIDES, header))
 }
 
-fn hit(entry: &Arc<Entry>, pace: Pace) -> Result<(CacheMeta, HitHandler)> {
-    let reader = BodyReader::new(entry.body.clone(), pace);
-    Ok((meta_of(entry)?, Box::new(Hit { entry: entry.clone(), reader })))
+/// A reader of an entry; `None` if its body has just turned out to be too large to be kept.
+fn hit(entry: &Arc<Entry>, pace: Pace) -> Result<Option<(CacheMeta, HitHandler)>> {
+    let Some(reader) = BodyReader::new(entry.body.clone(), pace) else { return Ok(None) };
+    Ok(Some((meta_of(entry)?, Box::new(Hit { entry: entry.clone(), reader }))))
 }
 
 #[async_trait]
@@ -85,12 +93,17 @@ impl Storage for PingoraStorage {
     async fn lookup(&'static self, key: &PingoraKey, _: &SpanHandle) -> Result<Option<(CacheMeta, HitHandler)>> {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
         let judge = key.extensions.get::<Arc<dyn Judge>>();
+        lookup.set_collapse(Collapse::Join);
         let found = self.store.lookup(lookup, |entry| judge.is_none_or(|judge| judge.usable(entry)));
-        if let Some(Found::Filling(_)) = &found {
+        let Some(found) = found else { return Ok(None) };
+        let hit = hit(found.entry(), Pace::Waited)?;
+        match (&found, &hit) {
+            (_, None) => lookup.set_found(None),
             // It is answered with what another request is fetching just now.
-            lookup.set_collapsed();
+            (Found::Filling(_), Some(_)) => lookup.set_collapsed(),
+            (Found::Complete(_), Some(_)) => {}
         }
-        found.map(|found| hit(found.entry(), Pace::Waited)).transpose()
+        Ok(hit)
     }
 
     async fn lookup_streaming_write(
@@ -100,7 +113,7 @@ impl Storage for PingoraStorage {
         _: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
-        lookup.own_fill().map(|entry| hit(&entry, Pace::Own)).transpose()
+        lookup.own_fill().map_or(Ok(None), |entry| hit(&entry, Pace::Own))
     }
 
     async fn get_miss_handler(

@@ -1,1 +1,233 @@
-//! .
+//! The `purge-cli` command against running fleets.
+
+use crate::stage::{Gate, HOST, Origin, Script, docs, outcome, reply, within};
+use scenarios::cache_status::Outcome;
+use scenarios::client::{self, Ask};
+use scenarios::fleet::{Binary, Fleet, find_binary};
+use serde_json::Value;
+
+const NODES: [&str; 3] = ["shield-1", "fra-1", "iad-1"];
+
+/// One shield and two edges.
+async fn fleet() -> (Fleet, Origin) {
+    let origin = Origin::start().await;
+    let fleet = docs(&origin)
+        .toml_extra("[[sites]]\nid = \"docs\"\nstale_while_revalidate = \"1h\"")
+        .shield("shield-1")
+        .pop("fra", 50.11, 8.68)
+        .pop("iad", 39.04, -77.49);
+    (fleet.start().await.expect("a fleet"), origin)
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs the command on a fleet.
+async fn purge_cli(fleet: &Fleet, token: Option<&str>, arguments: &[&str]) -> Ran {
+    let mut command = tokio::process::Command::new(find_binary(Binary::PurgeCli).expect("it is built"));
+    command.arg("--config").arg(fleet.fleet_file()).args(["--timeout", "5s"]).args(arguments);
+    command.env_remove("TIDEWALL_TOKEN").kill_on_drop(true);
+    if let Some(token) = token {
+        command.env("TIDEWALL_TOKEN", token);
+    }
+    let output = within("purge-cli", command.output()).await.expect("it runs");
+    Ran {
+        code: output.status.code().expect("it ends by itself"),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    fn expect(&self, code: i32) {
+        assert_eq!(self.code, code, "--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+    }
+}
+
+/// What a node answers: what it did, and the body.
+async fn ask(fleet: &Fleet, node: &str, target: &str) -> (Outcome, String) {
+    let reply = fleet.node(node).get(HOST, target).await.expect("an answer");
+    (outcome(&reply), reply.text())
+}
+
+/// Has every node store a response.
+async fn fill(fleet: &Fleet, origin: &Origin, target: &str, body: &'static str) {
+    origin.on(target, Script::cached(body).field("Surrogate-Key", "release:1 all"));
+    for node in NODES {
+        ask(fleet, node, target).await;
+        assert_eq!(ask(fleet, node, target).await, (Outcome::Hit, body.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_purged_is_gone_everywhere() {
+    let (fleet, origin) = fleet().await;
+    for arguments in [
+        &["url", "http://www.example/a"][..],
+        &["prefix", "https://www.example/a"],
+        &["tag", "release:1"],
+        &["host", HOST],
+        &["site", "docs"],
+        &["all", "--yes"],
+    ] {
+        fill(&fleet, &origin, "/a", "old").await;
+        fill(&fleet, &origin, "/kept", "kept").await;
+        origin.on("/a", Script::cached("new"));
+        let ran = purge_cli(&fleet, None, arguments).await;
+        ran.expect(0);
+        for node in NODES {
+            assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{arguments:?} at {node}");
+            let kept = ask(&fleet, node, "/kept").await.0 == Outcome::Hit;
+            assert_eq!(kept, matches!(arguments[0], "url" | "prefix"), "{arguments:?} at {node}");
+        }
+        assert_eq!(purge_cli(&fleet, None, &["all", "--yes"]).await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn the_report_names_every_node() {
+    let (fleet, _origin) = fleet().await;
+    let ran = purge_cli(&fleet, None, &["--json", "url", "http://www.example/a", "http://www.example/b"]).await;
+    ran.expect(0);
+    let report: Value = serde_json::from_str(&ran.out).expect("one JSON document");
+    let nodes = report["nodes"].as_array().expect("a list of nodes");
+    let named: Vec<&str> = nodes.iter().filter_map(|node| node["node"].as_str()).collect();
+    assert_eq!(named.len(), 3, "{report}");
+    for node in NODES {
+        assert!(named.contains(&node), "{report}");
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 2);
+    }
+    assert!(nodes.iter().all(|node| node["ok"] == true), "{report}");
+}
+
+#[tokio::test]
+async fn a_soft_purge_serves_stale_once_more() {
+    let (fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/a", "old").await;
+    let gate = Gate::new();
+    origin.on("/a", Script::cached("new").after(&gate));
+    purge_cli(&fleet, None, &["--soft", "url", "http://www.example/a"]).await.expect(0);
+    for node in ["fra-1", "iad-1"] {
+        assert_eq!(ask(&fleet, node, "/a").await, (Outcome::Stale, "old".to_owned()));
+    }
+    gate.open();
+    for node in ["fra-1", "iad-1"] {
+        crate::stage::eventually("it is fresh", async || {
+            ask(&fleet, node, "/a").await == (Outcome::Hit, "new".to_owned())
+        })
+        .await;
+    }
+}
+
+/// The promise: requests are on their way through both tiers when the purge is issued, and nobody who asks after it has
+/// succeeded gets what they bring.
+#[tokio::test]
+async fn after_success_nobody_gets_what_was_on_its_way() {
+    for arguments in [["url", "http://www.example/a"], ["tag", "x"], ["site", "docs"]] {
+        let (fleet, origin) = fleet().await;
+        let gate = Gate::new();
+        origin.next("/a", Script::cached("old").field("Surrogate-Key", "x").after(&gate));
+        origin.on("/a", Script::cached("new").field("Surrogate-Key", "x"));
+        let ask = |node: &str| {
+            let address = fleet.node(node).public_addr();
+            tokio::spawn(async move { client::ask(address, &Ask::get(HOST, "/a")).await })
+        };
+        let early = [ask("fra-1"), ask("iad-1"), ask("shield-1")];
+        origin.arrived("/a", 1).await;
+        purge_cli(&fleet, None, &arguments).await.expect(0);
+        let late: Vec<_> = NODES.into_iter().cycle().take(12).map(ask).collect();
+        gate.open();
+        for late in late {
+            assert_eq!(reply(late).await.text(), "new", "{arguments:?}");
+        }
+        for early in early {
+            let text = reply(early).await.text();
+            assert!(text == "old" || text == "new", "{text}");
+        }
+        for node in NODES {
+            let reply = fleet.node(node).get(HOST, "/a").await.expect("an answer");
+            assert_eq!(reply.text(), "new", "{arguments:?} at {node}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_is_named_and_the_others_are_purged() {
+    for gone in ["iad-1", "shield-1"] {
+        let (mut fleet, origin) = fleet().await;
+        fill(&fleet, &origin, "/a", "old").await;
+        origin.on("/a", Script::cached("new"));
+        fleet.kill(gone).await.expect("it is killed");
+        let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
+        ran.expect(3);
+        assert!(ran.err.contains(gone) || ran.out.contains(gone), "{}{}", ran.out, ran.err);
+        for node in NODES.into_iter().filter(|node| *node != gone) {
+            assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 1, "{node}");
+        }
+        fleet.restart(gone).await.expect("it starts");
+        for node in NODES {
+            assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
+        }
+        purge_cli(&fleet, None, &["url", "http://www.example/a"]).await.expect(0);
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_may_not_are_refused() {
+    let (fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/a", "old").await;
+    let read = fleet.secrets().read.clone();
+    for (token, arguments) in [
+        ("a-token-that-nobody-knows", &["url", "http://www.example/a"][..]),
+        (&read, &["url", "http://www.example/a"]),
+        (&fleet.secrets().deploy, &["all", "--yes"]),
+    ] {
+        purge_cli(&fleet, Some(token), arguments).await.expect(4);
+    }
+    for node in NODES {
+        assert_eq!(ask(&fleet, node, "/a").await, (Outcome::Hit, "old".to_owned()));
+    }
+    purge_cli(&fleet, Some(&fleet.secrets().deploy), &["url", "http://www.example/a"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn what_can_not_be_meant_is_not_sent() {
+    let (fleet, _origin) = fleet().await;
+    for arguments in [
+        &["url", "http://unknown.example/a"][..],
+        &["url", "/a"],
+        &["url", "http://www.example/a", "http://unknown.example/a"],
+        &["host", "unknown.example"],
+        &["site", "unknown"],
+        &["tag", "two words"],
+        &["prefix", "http://www.example/a?b"],
+        &["all"],
+        &["everything"],
+    ] {
+        purge_cli(&fleet, None, arguments).await.expect(2);
+    }
+    for node in NODES {
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_urls_from_a_list() {
+    let (fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/page/777", "old").await;
+    fill(&fleet, &origin, "/page/1000", "kept").await;
+    origin.on("/page/777", Script::cached("new"));
+    let list: String = (0..1000).map(|n| format!("http://www.example/page/{n}\n")).collect();
+    let path = fleet.folder().join("list");
+    std::fs::write(&path, list).expect("a file");
+    purge_cli(&fleet, None, &["url", "--from", &path.display().to_string()]).await.expect(0);
+    for node in NODES {
+        assert_eq!(ask(&fleet, node, "/page/777").await.1, "new");
+        assert_eq!(ask(&fleet, node, "/page/1000").await, (Outcome::Hit, "kept".to_owned()));
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 1000);
+    }
+}

@@ -1,1 +1,7 @@
-//! .
+//! `POST /purges`: what is purged is never served again, and nothing else is lost.
+
+mod admission;
+mod in_flight;
+mod selectors;
+mod soft;
+mod statistics;

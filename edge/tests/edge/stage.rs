@@ -1,12 +1,12 @@
 //! What the tests of running nodes need beside the harness of `scenarios`: an origin that does exactly what a test says,
 //! and a client that sees a response byte by byte.
 
-mod client;
+mod exchange;
 mod gate;
 mod origin;
 mod script;
 
-pub(crate) use client::Exchange;
+pub(crate) use exchange::Exchange;
 pub(crate) use gate::Gate;
 pub(crate) use origin::{Identity, Origin, Request};
 pub(crate) use script::Script;
@@ -15,15 +15,19 @@ use bytes::Bytes;
 use edge::wire::purge::{Mode, PurgeReply, PurgeRequest, Target};
 use edge::wire::stats::Stats;
 use scenarios::cache_status::Outcome;
-use scenarios::client::{Ask, ClientError, Reply};
+use scenarios::client::{self, Ask, ClientError, Reply};
 use scenarios::fleet::{Fleet, FleetBuilder, FleetNode};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// The host of the site `docs`, which most tests are about.
 pub(crate) const HOST: &str = "www.example";
 
 /// What happens at all happens within this, on any machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A node gathers what it writes to a client: of a part that has arrived, so much may be sent only with what follows.
+pub(crate) const HELD_BACK: usize = 16 << 10;
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -70,6 +74,17 @@ impl Stage {
         self.node().send(ask).await
     }
 
+    /// Sends a request in a task of its own.
+    pub(crate) fn ask(&self, ask: Ask) -> Asking {
+        let node = self.node().public_addr();
+        tokio::spawn(async move { client::ask(node, &ask).await })
+    }
+
+    /// Sends so many equal GET requests at once.
+    pub(crate) fn many(&self, target: &str, count: usize) -> Vec<Asking> {
+        (0..count).map(|_| self.ask(Ask::get(HOST, target))).collect()
+    }
+
     /// Begins a GET whose response is looked at piece by piece.
     pub(crate) async fn open(&self, target: &str) -> Exchange {
         Exchange::get(self.node().public_addr(), target).await
@@ -83,6 +98,29 @@ impl Stage {
     pub(crate) async fn stats(&self) -> Stats {
         self.node().stats().await.expect("statistics")
     }
+
+    /// The statistics once so many requests are counted: that happens after each has its answer.
+    pub(crate) async fn stats_after(&self, requests: u64) -> Stats {
+        eventually("all requests are counted", async || self.stats().await.total.requests >= requests).await;
+        self.stats().await
+    }
+}
+
+/// A request on its way.
+pub(crate) type Asking = JoinHandle<Result<Reply, ClientError>>;
+
+/// Waits for an answer.
+pub(crate) async fn reply(asking: Asking) -> Reply {
+    asking.await.expect("the task ends").expect("an answer")
+}
+
+/// Waits for many.
+pub(crate) async fn replies(asking: Vec<Asking>) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for asking in asking {
+        replies.push(reply(asking).await);
+    }
+    replies
 }
 
 /// A fleet of no nodes yet with the site `docs`.

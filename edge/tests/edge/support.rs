@@ -6,7 +6,7 @@ mod command;
 mod origin;
 
 pub(crate) use client::{Client, Reply};
-pub(crate) use command::{Command, Ended};
+pub(crate) use command::{Command, Ended, crate_folder};
 pub(crate) use origin::{Answer, EARLY, Gate, Origin, Seen, Step};
 
 use scenarios::fleet::{Fleet, FleetBuilder, FleetNode};

@@ -1,27 +1,8 @@
 //! Many requests at once.
 
-use crate::stage::{Gate, HOST, Script, Stage, eventually, outcome, pattern, within};
+use crate::stage::{Gate, HOST, Script, Stage, eventually, outcome, pattern, replies, reply};
 use scenarios::cache_status::Outcome;
-use scenarios::client::{self, Ask, ClientError, Reply};
-use tokio::task::JoinHandle;
-
-/// Sends a request in a task of its own.
-fn ask(stage: &Stage, ask: Ask) -> JoinHandle<Result<Reply, ClientError>> {
-    let node = stage.node().public_addr();
-    tokio::spawn(async move { client::ask(node, &ask).await })
-}
-
-fn many(stage: &Stage, target: &str, count: usize) -> Vec<JoinHandle<Result<Reply, ClientError>>> {
-    (0..count).map(|_| ask(stage, Ask::get(HOST, target))).collect()
-}
-
-async fn replies(asking: Vec<JoinHandle<Result<Reply, ClientError>>>) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    for reply in asking {
-        replies.push(reply.await.expect("the task ends").expect("an answer"));
-    }
-    replies
-}
+use scenarios::client::Ask;
 
 #[tokio::test]
 async fn fifty_requests_for_a_cold_key_are_one_to_the_origin() {
@@ -30,7 +11,7 @@ async fn fifty_requests_for_a_cold_key_are_one_to_the_origin() {
         let (gate, body) = (Gate::new(), pattern(1 << 20));
         let script = Script::cached(body.clone()).after(&gate);
         stage.origin.on("/a", if chunked { script.chunked() } else { script });
-        let asking = many(&stage, "/a", 50);
+        let asking = stage.many("/a", 50);
         stage.origin.arrived("/a", 1).await;
         gate.open();
         let mut count = std::collections::HashMap::new();
@@ -41,7 +22,7 @@ async fn fifty_requests_for_a_cold_key_are_one_to_the_origin() {
         assert_eq!(stage.origin.count("/a"), 1);
         assert_eq!(count.get(&Outcome::Miss), Some(&1), "{count:?}");
         assert!(count.keys().all(|did| matches!(did, Outcome::Miss | Outcome::Collapsed | Outcome::Hit)), "{count:?}");
-        let stats = stage.stats().await;
+        let stats = stage.stats_after(50).await;
         assert_eq!((stats.total.requests, stats.total.upstream_requests), (50, 1));
     }
 }
@@ -51,19 +32,19 @@ async fn those_that_waited_say_that_they_were_collapsed() {
     let stage = Stage::new().await;
     let gate = Gate::new();
     stage.origin.on("/a", Script::cached("x").after(&gate));
-    let first = ask(&stage, Ask::get(HOST, "/a"));
+    let first = stage.ask(Ask::get(HOST, "/a"));
     stage.origin.arrived("/a", 1).await;
-    let joined = many(&stage, "/a", 5);
+    let joined = stage.many("/a", 5);
     // The statistics are answered by the same process: by then it has taken the requests in.
     eventually("six connections", async || stage.stats().await.connections == 6).await;
     gate.open();
-    assert_eq!(outcome(&first.await.expect("it ends").expect("an answer")), Outcome::Miss);
+    assert_eq!(outcome(&reply(first).await), Outcome::Miss);
     let joined = replies(joined).await;
     assert!(joined.iter().any(|reply| outcome(reply) == Outcome::Collapsed), "{joined:?}");
     for reply in &joined {
         assert!(matches!(outcome(reply), Outcome::Collapsed | Outcome::Hit), "{:?}", reply.headers);
     }
-    let counts = stage.stats().await.total.by_cache_status;
+    let counts = stage.stats_after(6).await.total.by_cache_status;
     assert_eq!(counts.get("collapsed").copied().unwrap_or(0) + counts.get("hit").copied().unwrap_or(0), 5);
 }
 
@@ -76,7 +57,7 @@ async fn what_is_not_stored_is_waited_for_once() {
     stage.get("/a").await;
     // By now the node knows: all of these are at the origin at the same time.
     stage.origin.on("/a", passed().after(&gate));
-    let asking = many(&stage, "/a", 20);
+    let asking = stage.many("/a", 20);
     stage.origin.arrived("/a", 21).await;
     gate.open();
     for reply in replies(asking).await {
@@ -91,9 +72,9 @@ async fn those_that_wait_for_what_is_not_stored_go_on_together() {
     let passed = || Script::ok("mine").field("Cache-Control", "no-store");
     stage.origin.next("/a", passed().after(&first));
     stage.origin.on("/a", passed().after(&others));
-    let mut asking = many(&stage, "/a", 1);
+    let mut asking = stage.many("/a", 1);
     stage.origin.arrived("/a", 1).await;
-    asking.extend(many(&stage, "/a", 20));
+    asking.extend(stage.many("/a", 20));
     first.open();
     stage.origin.arrived("/a", 21).await;
     others.open();
@@ -118,12 +99,12 @@ async fn a_failed_fetch_is_tried_anew_by_those_that_waited() {
     let gate = Gate::new();
     stage.origin.next("/a", Script::raw("").after(&gate));
     stage.origin.on("/a", Script::cached("good"));
-    let first = ask(&stage, Ask::get(HOST, "/a"));
+    let first = stage.ask(Ask::get(HOST, "/a"));
     stage.origin.arrived("/a", 1).await;
-    let joined = many(&stage, "/a", 10);
+    let joined = stage.many("/a", 10);
     eventually("eleven connections", async || stage.stats().await.connections == 11).await;
     gate.open();
-    assert_eq!(first.await.expect("it ends").expect("an answer").status.as_u16(), 502);
+    assert_eq!(reply(first).await.status.as_u16(), 502);
     for reply in replies(joined).await {
         assert_eq!(reply.text(), "good");
     }
@@ -137,7 +118,7 @@ async fn a_client_that_leaves_before_the_head_does_not_take_the_others_with_it()
     stage.origin.on("/a", Script::cached("x").after(&gate));
     let leaving = stage.open("/a").await;
     stage.origin.arrived("/a", 1).await;
-    let joined = many(&stage, "/a", 5);
+    let joined = stage.many("/a", 5);
     eventually("six connections", async || stage.stats().await.connections == 6).await;
     drop(leaving);
     gate.open();
@@ -145,7 +126,7 @@ async fn a_client_that_leaves_before_the_head_does_not_take_the_others_with_it()
         assert_eq!(reply.text(), "x");
     }
     assert!(stage.origin.count("/a") <= 2);
-    assert_eq!(outcome(&stage.get("/a").await), Outcome::Hit);
+    eventually("it is stored", async || outcome(&stage.get("/a").await) == Outcome::Hit).await;
 }
 
 /// Hits, misses, passes, uncacheable and posted requests, all at once, each with its own right answer.
@@ -162,12 +143,12 @@ async fn many_mixed_requests_at_once() {
     let mut asking = Vec::new();
     for _ in 0..30 {
         for target in ["/large", "/chunked", "/small", "/mine"] {
-            asking.push((target, ask(&stage, Ask::get(HOST, target))));
+            asking.push((target, stage.ask(Ask::get(HOST, target))));
         }
-        asking.push(("/post", ask(&stage, Ask::new(http::Method::POST, HOST, "/post").json(vec![b'x'; 10_000]))));
+        asking.push(("/post", stage.ask(Ask::new(http::Method::POST, HOST, "/post").json(vec![b'x'; 10_000]))));
     }
-    for (target, reply) in asking {
-        let reply = within(target, reply).await.expect("the task ends").expect("an answer");
+    for (target, asking) in asking {
+        let reply = reply(asking).await;
         let want = match target {
             "/large" | "/chunked" => &large[..],
             "/post" => b"posted",
@@ -179,7 +160,7 @@ async fn many_mixed_requests_at_once() {
     assert_eq!((count("/large"), count("/chunked"), count("/small")), (1, 1, 1));
     assert_eq!((count("/mine"), count("/post")), (30, 30));
     assert!(stage.origin.requests("/post").iter().all(|request| request.body == vec![b'x'; 10_000]));
-    let stats = stage.stats().await;
+    let stats = stage.stats_after(151).await;
     assert_eq!(stats.total.requests, 151);
     assert_eq!(stats.total.by_cache_status.values().sum::<u64>(), 151);
     assert_eq!(stats.total.by_cache_status["pass"], 30);

@@ -1,6 +1,6 @@
 //! What origins are told, and what clients are told of it.
 
-use crate::stage::{Exchange, HOST, Origin, Script, Stage, docs, outcome};
+use crate::stage::{Exchange, HOST, Origin, Script, Stage, docs, eventually, outcome};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
 
@@ -153,6 +153,10 @@ async fn sites_and_hosts_do_not_share_responses() {
         assert_eq!(outcome(&node.get(host, "/a").await.expect("an answer")), Outcome::Hit, "{host}");
     }
     assert_eq!(node.get("other.example", "/a").await.expect("an answer").status.as_u16(), 421);
+    eventually("all requests are counted", async || {
+        node.stats().await.expect("statistics").total.requests == 10
+    })
+    .await;
     let stats = node.stats().await.expect("statistics");
     assert_eq!((stats.sites["docs"].requests, stats.sites["blog"].requests, stats.total.requests), (5, 4, 10));
 }

@@ -1,9 +1,9 @@
 //! Stale responses are validated at the origin.
 
-use crate::stage::{Gate, HOST, Identity, Origin, Script, Stage, docs, expect, outcome, parameter, purge, url};
+use crate::stage::{Gate, HOST, Identity, Origin, Script, Stage, docs, expect, outcome, parameter, purge, replies, url};
 use edge::wire::purge::Mode;
 use scenarios::cache_status::Outcome;
-use scenarios::client::Ask;
+use scenarios::client::{self, Ask};
 
 const CHANGED: &str = "Sat, 01 Nov 2025 10:00:00 GMT";
 
@@ -47,7 +47,7 @@ async fn a_200_replaces_what_is_stored() {
     stage.get("/a").await;
     let reply = stage.get("/a").await;
     expect(&reply, 200, "new", Outcome::Miss);
-    assert!(reply.header("cache-status").is_some_and(|text| text.contains("fwd=stale; stored")), "{:?}", reply.headers);
+    assert!(reply.header("cache-status").is_some_and(|text| text.contains("fwd=stale;stored")), "{:?}", reply.headers);
     let hit = stage.get("/a").await;
     expect(&hit, 200, "new", Outcome::Hit);
     assert_eq!((hit.header("etag"), hit.header("x-old")), (Some("\"v2\""), None));
@@ -63,6 +63,22 @@ async fn no_cache_is_validated_each_time() {
     for n in 2..=4 {
         expect(&stage.get("/a").await, 200, "hello", Outcome::Revalidated);
         assert_eq!(stage.origin.count("/a"), n);
+    }
+}
+
+#[tokio::test]
+async fn those_that_each_need_a_validation_do_not_wait_for_each_other() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.next("/a", Script::ok("hello").field("Cache-Control", "no-cache").field("ETag", "\"v1\""));
+    let same = Script::not_modified().field("ETag", "\"v1\"").field("Cache-Control", "no-cache");
+    stage.origin.on("/a", same.after(&gate));
+    stage.get("/a").await;
+    let asking = stage.many("/a", 10);
+    stage.origin.arrived("/a", 11).await;
+    gate.open();
+    for reply in replies(asking).await {
+        expect(&reply, 200, "hello", Outcome::Revalidated);
     }
 }
 
@@ -100,14 +116,11 @@ async fn concurrent_requests_share_one_validation() {
     let good = Script::not_modified().field("ETag", "\"v1\"").field("Cache-Control", "max-age=600");
     stage.origin.next("/a", good.after(&gate));
     stage.get("/a").await;
-    let node = stage.node().public_addr();
-    let asking: Vec<_> = (0..20)
-        .map(|_| tokio::spawn(async move { scenarios::client::ask(node, &Ask::get(HOST, "/a")).await.expect("an answer") }))
-        .collect();
+    let asking = stage.many("/a", 20);
     stage.origin.arrived("/a", 2).await;
     gate.open();
-    for reply in asking {
-        assert_eq!(reply.await.expect("it ends").text(), "hello");
+    for reply in replies(asking).await {
+        assert_eq!(reply.text(), "hello");
     }
     assert_eq!(stage.origin.count("/a"), 2);
     assert_eq!(outcome(&stage.get("/a").await), Outcome::Hit);
@@ -136,7 +149,7 @@ async fn what_is_purged_on_the_way_to_its_validation_is_fetched_anew() {
     gate.close();
     origin.on("/a", Script::cached("new").field("Last-Modified", CHANGED).until_close());
     let address = node.public_addr();
-    let asking = tokio::spawn(async move { scenarios::client::ask(address, &Ask::get(HOST, "/a")).await });
+    let asking = tokio::spawn(async move { client::ask(address, &Ask::get(HOST, "/a")).await });
     origin.connected(2).await;
     purge(&fleet, "fra-1", Mode::Hard, &[url("/a")]).await;
     gate.open();

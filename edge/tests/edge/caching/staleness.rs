@@ -1,6 +1,6 @@
 //! Stale responses that are served: while they are refreshed, or because the origin fails (RFC 5861).
 
-use crate::stage::{Gate, HOST, Script, Stage, eventually, expect, outcome, parameter};
+use crate::stage::{Gate, HOST, Script, Stage, eventually, expect, outcome, parameter, pattern, replies};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
 
@@ -31,17 +31,33 @@ async fn stale_is_served_at_once_while_one_refresh_runs() {
         assert!(reply.header("age").and_then(|age| age.parse().ok()).is_some_and(|age: u64| age >= 120));
     }
     stage.origin.arrived("/a", 2).await;
-    let node = stage.node().public_addr();
-    let many: Vec<_> = (0..50)
-        .map(|_| tokio::spawn(async move { scenarios::client::ask(node, &Ask::get(HOST, "/a")).await.expect("an answer") }))
-        .collect();
-    for reply in many {
-        expect(&reply.await.expect("it ends"), 200, "old", Outcome::Stale);
+    for reply in replies(stage.many("/a", 50)).await {
+        expect(&reply, 200, "old", Outcome::Stale);
     }
     assert_eq!(stage.origin.count("/a"), 2);
     assert_eq!(stage.origin.last("/a").field("if-none-match"), Some("\"v1\""));
     gate.open();
     becomes(&stage, "/a", "new").await;
+    assert_eq!(stage.origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_arriving_is_the_only_one() {
+    let stage = Stage::new().await;
+    let (gate, new) = (Gate::new(), pattern(100_000));
+    stage.origin.next("/a", Script::stale("old", SWR));
+    stage.origin.on("/a", Script::cached(new.clone()).pause_at(50_000, &gate));
+    stage.get("/a").await;
+    expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+    eventually("the refresh is arriving", async || stage.stats().await.store.fills_in_flight == 1).await;
+    for _ in 0..10 {
+        let reply = stage.get("/a").await;
+        expect(&reply, 200, "old", Outcome::Stale);
+        assert!(parameter(&reply, "ttl").is_some_and(|ttl| ttl < -50), "{:?}", reply.headers);
+    }
+    gate.open();
+    eventually("it is fresh", async || outcome(&stage.get("/a").await) == Outcome::Hit).await;
+    assert!(stage.get("/a").await.body == new);
     assert_eq!(stage.origin.count("/a"), 2);
 }
 
@@ -54,6 +70,28 @@ async fn a_refresh_may_be_a_304() {
     expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
     becomes(&stage, "/a", "old").await;
     assert_eq!(stage.origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn a_head_or_a_range_has_the_whole_refreshed() {
+    let stage = Stage::new().await;
+    let head = |target| Ask::new(http::Method::HEAD, HOST, target);
+    let range = |target| Ask::get(HOST, target).with("Range", "bytes=1-1");
+    let condition = |target| Ask::get(HOST, target).with("If-None-Match", "\"v1\"");
+    for (ask, status, body) in [(head("/head"), 200, ""), (range("/range"), 206, "l"), (condition("/condition"), 304, "")] {
+        let target = match status {
+            200 => "/head",
+            206 => "/range",
+            _ => "/condition",
+        };
+        stage.origin.next(target, Script::stale("old", SWR).field("ETag", "\"v1\""));
+        stage.origin.on(target, Script::cached("new"));
+        stage.get(target).await;
+        expect(&stage.send(&ask).await, status, body, Outcome::Stale);
+        becomes(&stage, target, "new").await;
+        let seen = stage.origin.last(target);
+        assert_eq!((stage.origin.count(target), seen.method.as_str(), seen.field("range")), (2, "GET", None));
+    }
 }
 
 #[tokio::test]
@@ -81,7 +119,7 @@ async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
         for _ in 0..20 {
             expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
         }
-        assert_eq!(stage.origin.count("/a"), 3, "one refresh at a time");
+        assert_eq!(stage.origin.count("/a"), 3, "one refresh at a time: {:?}", stage.origin.requests("/a"));
         gate.open();
         becomes(&stage, "/a", "new").await;
         assert_eq!(stage.origin.count("/a"), 3);
@@ -119,7 +157,7 @@ async fn an_origin_that_fails_is_stood_in_for() {
         stage.origin.next(target, Script::stale("old", SIE));
         stage.origin.on(target, failure);
         stage.get(target).await;
-        for _ in 0..2 {
+        for _ in 0..3 {
             let reply = stage.get(target).await;
             expect(&reply, 200, "old", Outcome::Stale);
             let status = reply.header("cache-status").unwrap_or_default();
@@ -130,6 +168,43 @@ async fn an_origin_that_fails_is_stood_in_for() {
     stage.get("/gone").await;
     stage.origin.stop().await;
     expect(&stage.get("/gone").await, 200, "old", Outcome::Stale);
+}
+
+/// Only the first request waits for an origin that fails; then one at a time tries again, and the others don't wait.
+#[tokio::test]
+async fn a_failing_origin_is_not_waited_for_again_and_again() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.next("/a", Script::stale("old", SIE));
+    stage.origin.next("/a", Script::ok("down").status(503));
+    stage.origin.on("/a", Script::cached("new").after(&gate));
+    stage.get("/a").await;
+    for _ in 0..20 {
+        let reply = stage.get("/a").await;
+        expect(&reply, 200, "old", Outcome::Stale);
+        assert!(reply.header("cache-status").is_some_and(|text| text.contains("stale-if-error")));
+    }
+    stage.origin.arrived("/a", 3).await;
+    for reply in replies(stage.many("/a", 20)).await {
+        expect(&reply, 200, "old", Outcome::Stale);
+    }
+    assert_eq!(stage.origin.count("/a"), 3);
+    gate.open();
+    becomes(&stage, "/a", "new").await;
+    assert_eq!(stage.origin.count("/a"), 3);
+}
+
+/// An origin that answers, be it with an error of the client's, does not fail any more.
+#[tokio::test]
+async fn an_origin_that_answers_again_is_heard() {
+    let stage = Stage::new().await;
+    stage.origin.next("/a", Script::stale("old", SIE));
+    stage.origin.next("/a", Script::ok("down").status(503));
+    stage.origin.on("/a", Script::ok("gone").status(404));
+    stage.get("/a").await;
+    expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+    eventually("the origin is heard", async || stage.get("/a").await.status.as_u16() == 404).await;
+    assert_eq!(stage.get("/a").await.text(), "gone");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Vary: which of several responses to a URL a request gets.
 
-use crate::stage::{Gate, HOST, Script, Stage, expect, outcome};
+use crate::stage::{Gate, HOST, Script, Stage, expect, outcome, replies, reply};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
 
@@ -78,15 +78,12 @@ async fn concurrent_requests_for_different_variants_each_get_their_own() {
     let vary = |body: &'static str| Script::cached(body).field("Vary", "Accept-Language");
     stage.origin.next("/a", vary("first").after(&gate));
     stage.origin.next("/a", vary("second"));
-    let node = stage.node().public_addr();
-    let ask = |ask: Ask| tokio::spawn(async move { scenarios::client::ask(node, &ask).await.expect("an answer") });
-    let first = ask(language("/a", "de"));
+    let first = stage.ask(language("/a", "de"));
     stage.origin.arrived("/a", 1).await;
-    let others: Vec<_> = (0..20).map(|n| ask(language("/a", if n % 2 == 0 { "de" } else { "en" }))).collect();
+    let others: Vec<_> = (0..20).map(|n| stage.ask(language("/a", if n % 2 == 0 { "de" } else { "en" }))).collect();
     gate.open();
-    assert_eq!(first.await.expect("it ends").text(), "first");
-    for (n, other) in others.into_iter().enumerate() {
-        let reply = other.await.expect("it ends");
+    assert_eq!(reply(first).await.text(), "first");
+    for (n, reply) in replies(others).await.into_iter().enumerate() {
         assert_eq!(reply.text(), if n % 2 == 0 { "first" } else { "second" });
     }
     assert_eq!(stage.origin.count("/a"), 2);

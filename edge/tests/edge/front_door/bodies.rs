@@ -15,7 +15,8 @@ fn check_echoed(reply: &Reply, target: &str, body: &[u8]) {
 #[tokio::test]
 async fn get_with_a_body_goes_past_the_cache() {
     let stand = Stand::new().await;
-    let with_body = |body: &str| format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let with_body =
+        |body: &str| format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let mut client = stand.connect().await;
     for body in ["one", "two"] {
         let reply = client.exchange(with_body(body)).await;
@@ -29,7 +30,8 @@ async fn get_with_a_body_goes_past_the_cache() {
     super::check_usable(&mut client, "/a").await;
     assert_eq!(stand.origin.seen_of("/a").len(), 3, "a hit");
     assert_eq!(client.exchange(with_body("three")).await.text(), "GET /a\nthree");
-    let chunked = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n");
+    let chunked =
+        format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n");
     assert_eq!(client.exchange(chunked).await.text(), "GET /a\nfour");
     assert_eq!(stand.exchange(get("/a")).await.text(), "GET /a\n");
     // An announced body of no bytes is none.
@@ -89,7 +91,7 @@ async fn chunked_bodies_reach_the_origin_whole() {
             check_echoed(&reply, "/up", body.as_bytes());
         }
     }
-    assert_eq!(stand.origin.broken(), [String::new(); 0]);
+    stand.origin.understood_all();
     stand.still_serves().await;
 }
 
@@ -131,18 +133,25 @@ async fn whoever_expects_to_be_told_to_continue_is_told() {
 async fn an_answer_before_the_end_of_the_body_arrives() {
     let early = |seen: &Seen| {
         let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n".to_vec();
-        if seen.target == EARLY { vec![Step::Send(refusal), Step::Close] } else { vec![Step::Send(Origin::plain(seen))] }
+        if seen.target == EARLY {
+            vec![Step::Send(refusal), Step::Close]
+        } else {
+            vec![Step::Send(Origin::plain(seen))]
+        }
     };
-    let stand = Stand::before(Origin::answering(early).await, "").await;
+    let stand = Stand::before(Origin::answering(early).await, "[timeouts]\nbody = \"1s\"").await;
     let mut request = post(EARLY, "Content-Length: 1000000").into_bytes();
     request.resize(request.len() + 1_000_000, b'x');
     for _ in 0..5 {
         let mut client = stand.connect().await;
         let reply = client.exchange(&request).await;
         assert!(matches!(reply.status, 403 | 502), "{reply:?}");
-        client.closed().await;
+        // Whether the node had read the whole body by then is a matter of luck.
+        if reply.closes() {
+            client.closed().await;
+        }
     }
-    // A client that has sent only the head gets it as well.
+    // A client that has sent only the head gets it as well; the node waits no longer for the rest than for any body.
     let mut client = stand.connect().await;
     client.send(post(EARLY, "Content-Length: 1000000")).await;
     let reply = client.reply().await;

@@ -98,6 +98,26 @@ async fn a_client_can_ask_for_the_end() {
 }
 
 #[tokio::test]
+async fn an_answer_to_what_failed_says_whether_the_connection_ends() {
+    let origin = Origin::answering(|seen: &Seen| match seen.target.as_str() {
+        "/fails" => vec![Step::Close],
+        _ => vec![Step::Send(Origin::plain(seen))],
+    });
+    let stand = Stand::before(origin.await, "").await;
+    for method in ["GET", "POST"] {
+        let mut client = stand.connect().await;
+        let reply = client.exchange(format!("{method} /fails HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+        assert_eq!(reply.status, 502, "{method}");
+        if reply.closes() {
+            client.closed().await;
+        } else {
+            check_usable(&mut client, "/after").await;
+        }
+    }
+    stand.still_serves().await;
+}
+
+#[tokio::test]
 async fn http_1_0_ends_unless_it_is_to_be_kept() {
     let stand = Stand::new().await;
     let request = |target: &str, fields: &str| format!("GET {target} HTTP/1.0\r\nHost: {HOST}\r\n{fields}\r\n");
@@ -156,6 +176,18 @@ async fn a_chunked_request_is_the_last() {
 }
 
 #[tokio::test]
+async fn a_client_that_will_ask_no_more_is_answered_from_the_store() {
+    let stand = Stand::new().await;
+    assert_eq!(stand.exchange(get("/a")).await.status, 200);
+    let mut client = stand.connect().await;
+    client.send(get("/a")).await;
+    client.end_writing().await;
+    check_reply(&mut client, "GET /a\n").await;
+    client.closed().await;
+    stand.still_serves().await;
+}
+
+#[tokio::test]
 async fn clients_that_leave_at_any_point_leave_nothing_behind() {
     let gate = Gate::new();
     let waits = gate.clone();
@@ -173,7 +205,9 @@ async fn clients_that_leave_at_any_point_leave_nothing_behind() {
         let leave = |client: Client| if reset { client.reset() } else { drop(client) };
         // Before a request, within a head, within a body, before a response, within a response.
         leave(stand.connect().await);
-        for part in ["G", "GET / HTTP/1.1\r\n", "POST /cut HTTP/1.1\r\nHost: docs.example\r\nContent-Length: 9\r\n\r\nabc"] {
+        for part in
+            ["G", "GET / HTTP/1.1\r\n", "POST /cut HTTP/1.1\r\nHost: docs.example\r\nContent-Length: 9\r\n\r\nabc"]
+        {
             let mut client = stand.connect().await;
             client.send(part).await;
             leave(client);

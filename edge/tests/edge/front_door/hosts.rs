@@ -124,7 +124,19 @@ async fn an_absolute_target_names_the_same_host() {
 #[tokio::test]
 async fn targets_of_other_forms_are_refused() {
     let stand = Stand::new().await;
-    for target in ["docs.example", "docs.example:80", "foo", "../a", "*", "http:", "http:/", "?a", "#a", "ftp://docs.example/", "://docs.example/"] {
+    for target in [
+        "docs.example",
+        "docs.example:80",
+        "foo",
+        "../a",
+        "*",
+        "http:",
+        "http:/",
+        "?a",
+        "#a",
+        "ftp://docs.example/",
+        "://docs.example/",
+    ] {
         check_refused(&stand, get(target), BAD_TARGET).await;
     }
     stand.still_serves().await;
@@ -133,9 +145,32 @@ async fn targets_of_other_forms_are_refused() {
 #[tokio::test]
 async fn targets_reach_the_origin_as_they_came() {
     let stand = Stand::new().await;
-    for target in ["/a%2Fb", "/a/../b", "/a//b", "/a;b=c", "/%00", "/?", "/a?b=c&&d", "/%C3%A9", "/a\"b", "/{a}|b", "/'"] {
+    for target in [
+        "/a%2Fb",
+        "/a/../b",
+        "/a//b",
+        "/a;b=c",
+        "/%00",
+        "/?",
+        "/a?b=c&&d",
+        "/%C3%A9",
+        "/a\"b",
+        "/{a}|b",
+        "/'",
+        "/\u{e9}",
+    ] {
         let reply = stand.exchange(get(target)).await;
         assert_eq!((reply.status, reply.text()), (200, format!("GET {target}\n")), "{target}");
+    }
+    // A fragment is the client's own business.
+    assert_eq!(stand.exchange(get("/f?a#b?c")).await.text(), "GET /f?a\n");
+    // What is no text at all is no target.
+    let bytes = [
+        b"GET /\xff HTTP/1.1\r\nHost: docs.example\r\n\r\n".as_slice(),
+        b"GET /?\xfe HTTP/1.1\r\nHost: docs.example\r\n\r\n",
+    ];
+    for request in bytes {
+        check_refused(&stand, request, refusal(400, "malformed-head")).await;
     }
     stand.still_serves().await;
 }

@@ -13,7 +13,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Opens an HTTP/2 connection to the node's public listener.
 async fn connect(stand: &Stand) -> SendRequest<Bytes> {
     let tcp = TcpStream::connect(stand.node().public_addr()).await.expect("a connection");
-    let (sender, connection) = within("the handshake", h2::client::handshake(tcp)).await.expect("the node speaks HTTP/2");
+    let (sender, connection) =
+        within("the handshake", h2::client::handshake(tcp)).await.expect("the node speaks HTTP/2");
     tokio::spawn(connection);
     within("a stream", sender.ready()).await.expect("an open connection")
 }
@@ -172,6 +173,50 @@ async fn garbage_after_the_preface_ends_the_connection() {
         client.rest_after_end().await;
     }
     stand.drained().await;
+    stand.still_serves().await;
+}
+
+/// Pingora 0.9.1 has no timeout for bodies of HTTP/2: what bounds the wait is the origin's.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_timed_out() {
+    let stand = Stand::with(&format!("{H2C}\n[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"1s\"")).await;
+    let client = connect(&stand).await;
+    let request = Request::post(at("/late")).body(()).expect("a request");
+    let (response, mut stream) = client.clone().send_request(request, false).expect("an open connection");
+    stream.send_data(Bytes::from_static(b"abc"), false).expect("an open stream");
+    match within("the node to lose patience", response).await {
+        Ok(head) => assert!(matches!(head.status().as_u16(), 408 | 504), "{head:?}"),
+        Err(error) => assert!(error.is_reset(), "{error}"),
+    }
+    assert!(stand.origin.seen_of("/late").is_empty());
+    assert_eq!(ask(&client, Method::GET, &at("/a"), b"").await.status, 200, "other streams go on");
+    stand.still_serves().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let origin = Origin::answering(|seen| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+        match seen.target.as_str() {
+            "/large" => vec![Step::Send(head), Step::Send(vec![b'x'; 1_000_000])],
+            _ => vec![Step::Send(Origin::plain(seen))],
+        }
+    });
+    let stand = Stand::before(origin.await, &format!("{H2C}\n[timeouts]\nwrite = \"400ms\"")).await;
+    let client = connect(&stand).await;
+    let request = Request::get(at("/large")).body(()).expect("a request");
+    let (response, _) = client.clone().send_request(request, true).expect("an open connection");
+    let mut body = within("a response", response).await.expect("a response").into_body();
+    // The first parts come; without room for more, the stream ends in an error instead of never.
+    let end = within("the node to give the stream up", async {
+        while let Some(part) = body.data().await {
+            part?;
+        }
+        Ok::<_, h2::Error>(())
+    });
+    assert!(end.await.is_err(), "what was not sent is not taken for sent");
+    drop(body);
+    assert_eq!(ask(&client, Method::GET, &at("/a"), b"").await.status, 200, "other streams go on");
     stand.still_serves().await;
 }
 

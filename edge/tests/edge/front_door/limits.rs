@@ -84,7 +84,10 @@ async fn bodies_that_grow_beyond_the_limit_are_refused() {
     let stand = Stand::with("[limits]\nbody = \"64KiB\"").await;
     let chunk = format!("1000\r\n{}\r\n", "c".repeat(0x1000));
     let chunked = |chunks: usize| {
-        format!("POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(chunks))
+        format!(
+            "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+            chunk.repeat(chunks)
+        )
     };
     for chunks in [17, 100] {
         let mut client = stand.connect().await;

@@ -136,9 +136,13 @@ async fn mutated_requests_do_no_harm() {
     let address = stand.node().public_addr();
     let mut clients = JoinSet::new();
     for n in 0..CLIENTS {
-        clients.spawn(hammer(address, seed.wrapping_add(n as u64), REQUESTS / CLIENTS));
+        clients.spawn(hammer(address, seed.wrapping_add(n as u64), REQUESTS.div_ceil(CLIENTS)));
     }
-    let all = async { while let Some(ended) = clients.join_next().await { ended.expect("a client") } };
+    let all = async {
+        while let Some(ended) = clients.join_next().await {
+            ended.expect("a client")
+        }
+    };
     tokio::time::timeout(BOUND * 4, all).await.expect("an answer, or none, to each");
 
     stand.drained().await;
@@ -147,7 +151,7 @@ async fn mutated_requests_do_no_harm() {
         stats.store.fills_in_flight == 0
     })
     .await;
-    assert_eq!(stand.origin.broken(), [String::new(); 0], "the origin was asked in HTTP");
+    stand.origin.understood_all();
     for seen in stand.origin.seen() {
         assert_eq!(seen.header("host"), Some(HOST), "{seen:?}");
     }

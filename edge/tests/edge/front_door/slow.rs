@@ -48,7 +48,7 @@ async fn a_head_that_dribbles_in_is_timed_out_as_a_whole() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_silence() {
-    let stand = Stand::with("[timeouts]\nkeepalive = \"300ms\"").await;
+    let stand = Stand::with("[timeouts]\nkeepalive = \"1s\"").await;
     let mut fresh = stand.connect().await;
     fresh.closed().await;
     let mut used = stand.connect().await;
@@ -61,7 +61,9 @@ async fn an_idle_connection_is_closed_in_silence() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_timed_out() {
     let stand = Stand::with("[timeouts]\nbody = \"400ms\"").await;
-    for request in ["Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\na\r\nabc", "Content-Length: 10\r\n\r\n"] {
+    for request in
+        ["Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\na\r\nabc", "Content-Length: 10\r\n\r\n"]
+    {
         let mut client = stand.connect().await;
         client.send(format!("POST /late HTTP/1.1\r\nHost: {HOST}\r\n{request}")).await;
         let reply = client.reply().await;
@@ -74,7 +76,11 @@ async fn a_body_that_does_not_come_is_timed_out() {
 
 #[tokio::test]
 async fn a_slow_body_is_taken_if_it_keeps_coming() {
-    let stand = Stand::with("[timeouts]\nbody = \"5s\"\nhead = \"2s\"\nkeepalive = \"2s\"").await;
+    // Longer than a head, a pause between requests and an origin's first byte may take.
+    let stand = Stand::with(
+        "[timeouts]\nbody = \"10s\"\nhead = \"2s\"\nkeepalive = \"2s\"\n[[origins]]\nid = \"docs\"\nfirst_byte_timeout = \"2s\"",
+    )
+    .await;
     let mut client = stand.connect().await;
     client.send(format!("POST /up HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 150\r\n\r\n")).await;
     for _ in 0..150 {

@@ -20,29 +20,48 @@ fn upgrade(target: &str, protocol: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n")
 }
 
-async fn check_tunnel(client: &mut Client) {
-    let reply = client.reply().await;
-    assert_eq!(reply.status, 101, "{reply:?}");
-    assert_eq!(client.bytes(GREETING.len()).await, GREETING);
-    client.send("hello").await;
-    assert_eq!(client.bytes(5).await, b"hello");
+/// How often a tunnel is tried. Pingora 0.9.1 ends one at once if the origin's 101 overtakes the end of the request's
+/// empty body (cloudflare/pingora#946), which it does now and then where the origin is on the same machine.
+const MOST_TRIES: usize = 30;
+
+async fn check_tunnel(stand: &Stand, protocol: &str, first: Option<&str>) {
+    for _ in 0..MOST_TRIES {
+        let mut client = stand.connect().await;
+        if let Some(target) = first {
+            check_usable(&mut client, target).await;
+        }
+        client.send(upgrade("/ws", protocol)).await;
+        let reply = client.reply().await;
+        assert_eq!(reply.status, 101, "{reply:?}");
+        if goes_both_ways(&mut client).await {
+            client.closed().await;
+            return;
+        }
+    }
+    panic!("not one of {MOST_TRIES} tunnels was of use");
+}
+
+/// Whether what is said on one side is heard on the other. If it isn't, the tunnel must have ended, not hang.
+async fn goes_both_ways(client: &mut Client) -> bool {
     let large = vec![b'l'; 50_000];
+    if client.try_bytes(GREETING.len()).await.is_none_or(|greeting| greeting != GREETING) {
+        return false;
+    }
+    let _ = client.try_send("hello").await;
+    if client.try_bytes(5).await.is_none_or(|echo| echo != b"hello") {
+        return false;
+    }
     client.send(&large).await;
     assert!(client.bytes(large.len()).await == large);
-    client.closed().await;
+    true
 }
 
 #[tokio::test]
 async fn web_sockets_are_tunnelled() {
     let stand = Stand::before(Origin::answering(switching).await, "").await;
-    let mut client = stand.connect().await;
-    client.send(upgrade("/ws", "websocket")).await;
-    check_tunnel(&mut client).await;
+    check_tunnel(&stand, "websocket", None).await;
     // As the second request of a connection.
-    let mut client = stand.connect().await;
-    check_usable(&mut client, "/first").await;
-    client.send(upgrade("/ws", "WebSocket")).await;
-    check_tunnel(&mut client).await;
+    check_tunnel(&stand, "WebSocket", Some("/first")).await;
     stand.drained().await;
     stand.still_serves().await;
 }
@@ -64,7 +83,8 @@ async fn other_protocols_are_not_tunnelled() {
     let stand = Stand::before(Origin::answering(switching).await, "").await;
     for protocol in ["h2c", "HTTP/2.0", "TLS/1.0", "websocket, h2c", "h2c, websocket", "x"] {
         let mut client = stand.connect().await;
-        let request = upgrade("/ws", protocol).replace("\r\n\r\n", "\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
+        let request =
+            upgrade("/ws", protocol).replace("\r\n\r\n", "\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
         let reply = client.exchange(request).await;
         assert_ne!(reply.status, 101, "{protocol}");
     }

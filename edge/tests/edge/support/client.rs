@@ -92,13 +92,23 @@ impl Client {
 
     /// Reads so many bytes of whatever comes.
     pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let more = async {
+        match self.try_bytes(count).await {
+            Some(bytes) => bytes,
+            None => panic!("ended before {count} bytes, after {}", excerpt(&self.buffer)),
+        }
+    }
+
+    /// Reads so many bytes of whatever comes, unless the connection ends before.
+    pub(crate) async fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let enough = async {
             while self.buffer.len() < count {
-                assert_ne!(self.read.read_buf(&mut self.buffer).await.expect("bytes"), 0, "the connection ended");
+                if !matches!(self.read.read_buf(&mut self.buffer).await, Ok(1..)) {
+                    return false;
+                }
             }
+            true
         };
-        within("bytes", more).await;
-        self.buffer.split_to(count).to_vec()
+        within("bytes", enough).await.then(|| self.buffer.split_to(count).to_vec())
     }
 
     /// Whether nothing has come that is not read yet, and the connection is open.
@@ -146,14 +156,13 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 }
 
 async fn read_reply(read: &mut OwnedReadHalf, buffer: &mut BytesMut, head_only: bool) -> io::Result<Reply> {
-    let (status, fields) = loop {
+    let mut reply = loop {
         if let Some(head) = take_head(buffer)? {
             break head;
         }
         more(read, buffer).await?;
     };
-    let mut reply = Reply { status, fields, body: Vec::new() };
-    if head_only || status < 200 || status == 204 || status == 304 {
+    if head_only || matches!(reply.status, ..200 | 204 | 304) {
         return Ok(reply);
     }
     if reply.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
@@ -180,19 +189,18 @@ async fn read_reply(read: &mut OwnedReadHalf, buffer: &mut BytesMut, head_only: 
     Ok(reply)
 }
 
-fn take_head(buffer: &mut BytesMut) -> io::Result<Option<(u16, Vec<(String, String)>)>> {
+fn take_head(buffer: &mut BytesMut) -> io::Result<Option<Reply>> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let parsed = response.parse(buffer);
     let parsed = parsed.map_err(|error| broken(&format!("{error} in {}", excerpt(buffer))))?;
     let httparse::Status::Complete(end) = parsed else { return Ok(None) };
     let status = response.code.unwrap_or(0);
-    let text = |field: &httparse::Header<'_>| {
-        (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned())
-    };
+    let text =
+        |field: &httparse::Header<'_>| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned());
     let fields = response.headers.iter().map(text).collect();
     buffer.advance(end);
-    Ok(Some((status, fields)))
+    Ok(Some(Reply { status, fields, body: Vec::new() }))
 }
 
 async fn more(read: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<()> {
@@ -212,12 +220,7 @@ async fn line(read: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<Str
     }
 }
 
-async fn exactly(
-    read: &mut OwnedReadHalf,
-    buffer: &mut BytesMut,
-    count: usize,
-    body: &mut Vec<u8>,
-) -> io::Result<()> {
+async fn exactly(read: &mut OwnedReadHalf, buffer: &mut BytesMut, count: usize, body: &mut Vec<u8>) -> io::Result<()> {
     while buffer.len() < count {
         more(read, buffer).await?;
     }

@@ -2,13 +2,17 @@
 
 use super::{BOUND, builder};
 use scenarios::fleet::{Binary, FleetBuilder, Plan, Process, ProcessSpec, View, find_binary};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder with a fleet file, and the command that reads it.
 pub(crate) struct Command {
     plan: Plan,
     environment: Vec<(String, String)>,
+    /// Each start has logs of its own.
+    starts: AtomicUsize,
 }
 
 /// How a command ended.
@@ -31,7 +35,7 @@ impl Command {
     pub(crate) fn of(fleet: FleetBuilder) -> Self {
         let plan = fleet.reserve().unwrap_or_else(|error| panic!("{error}"));
         let text = plan.fleet_file(&View::default()).unwrap_or_else(|error| panic!("{error}"));
-        let command = Self { plan, environment: Vec::new() };
+        let command = Self { plan, environment: Vec::new(), starts: AtomicUsize::new(0) };
         command.write(&text);
         command
     }
@@ -69,10 +73,21 @@ impl Command {
             "FILE" => file.clone().into_os_string(),
             other => other.into(),
         };
+        self.spawn(program(), arguments.iter().map(argument).collect()).await
+    }
+
+    /// Starts it under a limit of open files, as `ulimit` takes it. An argument `FILE` stands for the fleet file.
+    pub(crate) async fn start_with_files(&self, limit: &str, arguments: &[&str]) -> Process {
+        let arguments = arguments.join(" ").replace("FILE", &self.file().display().to_string());
+        let script = format!("ulimit {limit}; exec '{}' {arguments}", program().display());
+        self.spawn(PathBuf::from("/bin/sh"), vec!["-c".into(), script.into()]).await
+    }
+
+    async fn spawn(&self, program: PathBuf, arguments: Vec<OsString>) -> Process {
         let spec = ProcessSpec {
-            name: "edge".to_owned(),
-            program: program(),
-            arguments: arguments.iter().map(argument).collect(),
+            name: format!("edge-{}", self.starts.fetch_add(1, Ordering::Relaxed)),
+            program,
+            arguments,
             environment: self.environment.clone(),
             stdin: None,
             log_folder: self.plan.log_folder().to_owned(),
@@ -80,9 +95,19 @@ impl Command {
         Process::start(spec).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Runs it to its end, with a reader of its output that leaves after the first byte.
+    pub(crate) async fn run_into_head(&self, arguments: &str) -> Ended {
+        let arguments = arguments.replace("FILE", &self.file().display().to_string());
+        let script = format!("'{}' {arguments} | head -c 1", program().display());
+        self.end(self.spawn(PathBuf::from("/bin/sh"), vec!["-c".into(), script.into()]).await).await
+    }
+
     /// Runs it to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
-        let mut process = self.start(arguments).await;
+        self.end(self.start(arguments).await).await
+    }
+
+    async fn end(&self, mut process: Process) -> Ended {
         let status = process.wait(BOUND).await.unwrap_or_else(|error| panic!("{error}"));
         Ended { code: status.code(), stdout: process.stdout(), stderr: process.stderr() }
     }

@@ -156,9 +156,10 @@ impl Origin {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// What came that is no request: always a mistake of the node.
-    pub(crate) fn broken(&self) -> Vec<String> {
-        lock(&self.state.broken).clone()
+    /// Checks that nothing came that is no request: that would be a mistake of the node.
+    pub(crate) fn understood_all(&self) {
+        let broken = lock(&self.state.broken);
+        assert!(broken.is_empty(), "{broken:?}");
     }
 }
 
@@ -235,9 +236,8 @@ fn take_head(buffer: &mut BytesMut) -> io::Result<Option<Seen>> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(broken(&error.to_string(), buffer)),
     };
-    let text = |field: &httparse::Header<'_>| {
-        (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned())
-    };
+    let text =
+        |field: &httparse::Header<'_>| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned());
     let seen = Seen {
         method: request.method.unwrap_or_default().to_owned(),
         target: request.path.unwrap_or_default().to_owned(),

@@ -87,6 +87,10 @@ impl Exchange {
 
     /// Reads some more of the body; nothing at its end.
     pub(crate) async fn part(&mut self) -> Result<Vec<u8>, Broken> {
+        self.part_of(usize::MAX).await
+    }
+
+    async fn part_of(&mut self, most: usize) -> Result<Vec<u8>, Broken> {
         if self.left == Left::Chunks(0) {
             self.next_chunk().await?;
         }
@@ -98,7 +102,7 @@ impl Exchange {
         if self.received.is_empty() {
             self.more().await?;
         }
-        let take = self.received.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let take = self.received.len().min(usize::try_from(left).unwrap_or(usize::MAX)).min(most);
         let part = self.received.split_to(take).to_vec();
         let left = left - take as u64;
         if let Left::Bytes(_) = self.left {
@@ -116,11 +120,10 @@ impl Exchange {
     pub(crate) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
         let mut bytes = Vec::new();
         while bytes.len() < count {
-            let part = self.part().await?;
+            let part = self.part_of(count - bytes.len()).await?;
             assert!(!part.is_empty(), "the body has only {} bytes", bytes.len());
             bytes.extend(part);
         }
-        assert_eq!(bytes.len(), count, "more came at once");
         Ok(bytes)
     }
 
