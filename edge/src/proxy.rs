@@ -178,7 +178,7 @@ impl ProxyHttp for Proxy {
         response: &ResponseHeader,
         ctx: &mut Context,
     ) -> Result<RespCacheable> {
-        storing::decide(session, response, ctx)
+        storing::decide(&self.node, session, response, ctx)
     }
 
     fn cache_vary_filter(&self, _: &CacheMeta, _: &mut Context, _: &RequestHeader) -> Option<HashBinary> {

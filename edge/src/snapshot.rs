@@ -207,7 +207,7 @@ fn store_policy(site: &Site, max_object_bytes: u64) -> StorePolicy {
     StorePolicy {
         lifetime: LifetimePolicy {
             target_list: DEFAULT_TARGET_LIST.to_vec(),
-            default_ttl: (!site.default_ttl.is_zero()).then_some(site.default_ttl),
+            default_ttl: site.default_ttl,
             negative_ttls: negative.filter_map(|(code, ttl)| Some((StatusCode::from_u16(*code).ok()?, *ttl))).collect(),
             max_ttl: Some(site.max_ttl),
             default_stale_while_revalidate: site.stale_while_revalidate,

@@ -111,6 +111,10 @@ pub(super) fn read_limits(root: &Section<'_>) -> ClientLimits {
     if !(256..=512 << 10).contains(&read.head) {
         let at = super::reader::At { value: (), key: format!("{}.head", limits.path), span: limits.span.clone() };
         limits.reject(&at, "is out of range", "choose 256 B to 512 KiB");
+    } else if read.request_line < 64 {
+        if let Some(at) = request_line {
+            limits.reject(&at, "is too short for any request", "choose 64 B or more");
+        }
     } else if read.request_line > read.head {
         let hint = "a request line is part of the head: make it no longer than head";
         if let Some(at) = request_line {
@@ -124,11 +128,23 @@ pub(super) fn read_limits(root: &Section<'_>) -> ClientLimits {
 pub(super) fn read_timeouts(root: &Section<'_>) -> Timeouts {
     let default = Timeouts::default();
     let Some(timeouts) = root.section("timeouts") else { return default };
+    let positive = |key: &'static str, default: Duration| match timeouts.duration(key) {
+        Some(Duration::ZERO) => {
+            let at = super::reader::At {
+                value: (),
+                key: format!("{}.{key}", timeouts.path),
+                span: timeouts.span.clone(),
+            };
+            timeouts.reject(&at, "is zero, so that nothing would be answered", "write a duration above zero");
+            default
+        }
+        duration => duration.unwrap_or(default),
+    };
     let read = Timeouts {
-        head: timeouts.duration("head").unwrap_or(default.head),
-        keepalive: timeouts.duration("keepalive").unwrap_or(default.keepalive),
-        body: timeouts.duration("body").unwrap_or(default.body),
-        write: timeouts.duration("write").unwrap_or(default.write),
+        head: positive("head", default.head),
+        keepalive: positive("keepalive", default.keepalive),
+        body: positive("body", default.body),
+        write: positive("write", default.write),
         drain: timeouts.duration("drain").unwrap_or(default.drain),
     };
     timeouts.finish();

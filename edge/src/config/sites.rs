@@ -19,8 +19,9 @@ pub struct Site {
     pub hosts: Vec<String>,
     /// Where it is fetched from.
     pub origin: OriginId,
-    /// The lifetime of responses that say nothing about theirs. Zero: they are not stored.
-    pub default_ttl: Duration,
+    /// The lifetime of responses that say nothing about theirs; `None` for a tenth of their age by Last-Modified, at most
+    /// a day (RFC 9111 §4.2.2).
+    pub default_ttl: Option<Duration>,
     /// No lifetime is longer than this.
     pub max_ttl: Duration,
     /// Lifetimes of error responses that say nothing about theirs, by status.
@@ -66,7 +67,7 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
     });
     let duration = |key, default| site.duration(key).unwrap_or(default);
     let read = Site {
-        default_ttl: duration("default_ttl", Duration::ZERO),
+        default_ttl: site.duration("default_ttl"),
         max_ttl: duration("max_ttl", DEFAULT_MAX_TTL),
         negative_ttl: read_negative_ttl(&site),
         stale_while_revalidate: duration("stale_while_revalidate", Duration::ZERO),
@@ -80,7 +81,7 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
         origin: OriginId::new("unnamed").ok()?,
         hosts,
     };
-    if read.default_ttl > read.max_ttl {
+    if read.default_ttl.is_some_and(|ttl| ttl > read.max_ttl) {
         let at = At { value: (), key: format!("{}.default_ttl", site.path), span: site.span.clone() };
         site.reject(&at, "is longer than max_ttl", "make it no longer than max_ttl");
     }

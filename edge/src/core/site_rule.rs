@@ -50,7 +50,7 @@ pub struct SiteRule {
 impl SiteRule {
     fn matches_request(&self, path: &str, headers: &HeaderMap) -> bool {
         let matches = &self.matches;
-        matches.path.as_ref().is_none_or(|glob| glob.matches(path))
+        matches.path.as_ref().is_none_or(|glob| glob.matches(path) || glob.matches(&plain_path(path)))
             && (matches.extensions.is_empty()
                 || extension(path).is_some_and(|ext| matches.extensions.contains(&ext)))
             && matches.cookie.as_ref().is_none_or(|name| has_cookie(headers, name))
@@ -97,6 +97,25 @@ pub fn apply_changes(headers: &mut HeaderMap, changes: &[HeaderChange]) {
             }
         }
     }
+}
+
+/// The path as most origins read it: percent-encodings decoded, empty and dot segments taken out (RFC 3986 §6.2.2). A
+/// rule matches either form, so that `/%61ccount/` or `/x/../account/` does not get around a rule for `/account/*`.
+fn plain_path(path: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in decoded.split(['/', '\\']) {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => segments.push(segment),
+        }
+    }
+    let ends_open = decoded.ends_with(['/', '\\']) || decoded.ends_with("/.") || decoded.ends_with("/..");
+    let slash = if ends_open && !segments.is_empty() { "/" } else { "" };
+    format!("/{}{slash}", segments.join("/"))
 }
 
 fn extension(path: &str) -> Option<String> {
@@ -168,6 +187,28 @@ mod tests {
             ("", "x", false),
         ] {
             assert_eq!(Glob::new(pattern).matches(text), want, "{pattern:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn equivalent_paths_do_not_get_around_a_rule() {
+        let rule = SiteRule {
+            matches: Match { path: Some(Glob::new("/account/*")), ..Match::default() },
+            set: Set { pass: Some(true), ..Set::default() },
+        };
+        for (path, want) in [
+            ("/account/me", true),
+            ("/%61ccount/me", true),
+            ("/x/../account/me", true),
+            ("/x/%2e%2E/account/me", true),
+            ("//account//me", true),
+            ("/./account/", true),
+            ("/account", false),
+            ("/accounts/me", false),
+            ("/../../account/me", true),
+        ] {
+            let set = for_request(std::slice::from_ref(&rule), path, &HeaderMap::new());
+            assert_eq!(set.pass == Some(true), want, "{path}");
         }
     }
 

@@ -66,6 +66,10 @@ pub enum NoStore {
     VaryStar,
     /// A `Vary` that can't be read or names too many fields.
     VaryUnreadable,
+    /// Tags that can't be read, or are too many: a purge by one that was lost would miss the response.
+    TagsUnreadable,
+    /// A 304 that speaks of another response than the stored one (RFC 9111 §4.3.4).
+    AnotherValidated,
     /// A part of a representation: 206, or a `Content-Range`.
     Partial,
     /// The status can't be cached without a stated lifetime, or not at all.
@@ -74,9 +78,32 @@ pub enum NoStore {
     NeverReusable,
     /// Its `Content-Length` exceeds the site's bound.
     TooLarge,
+    /// Its tags can't all be kept: a purge by a lost one would miss it.
+    Tags,
+    /// The store has no room for another response until some of those in flight have ended.
+    NoRoom,
+    /// The 304 speaks of another response than the stored one (RFC 9111 §4.3.4).
+    OtherValidated,
 }
 
 impl NoStore {
+    /// Whether the next request for the same key will most likely fare no better: the reason lies with the resource, not
+    /// with this request, an error, or the node's load.
+    pub const fn will_last(self) -> bool {
+        matches!(
+            self,
+            Self::ResponseNoStore
+                | Self::MustUnderstand
+                | Self::Private
+                | Self::SetCookie
+                | Self::VaryStar
+                | Self::VaryUnreadable
+                | Self::NeverReusable
+                | Self::TooLarge
+                | Self::Tags
+        )
+    }
+
     /// A word for metrics, Cache-Status and `explain`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,10 +118,15 @@ impl NoStore {
             Self::SetCookie => "set-cookie",
             Self::VaryStar => "vary-star",
             Self::VaryUnreadable => "vary-unreadable",
+            Self::TagsUnreadable => "tags-unreadable",
+            Self::AnotherValidated => "another-validated",
             Self::Partial => "partial",
             Self::Status => "status",
             Self::NeverReusable => "never-reusable",
             Self::TooLarge => "too-large",
+            Self::Tags => "tags",
+            Self::NoRoom => "no-room",
+            Self::OtherValidated => "other-validated",
         }
     }
 }

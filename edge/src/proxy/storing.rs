@@ -7,8 +7,9 @@ use crate::core::purge::Subject;
 use crate::core::site_rule;
 use crate::core::store_rule::{NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head};
 use crate::core::tags::read_tags;
-use crate::core::validate::merge_304;
+use crate::core::validate::{Selects, merge_304, selects};
 use crate::core::vary::VaryRule;
+use crate::node::NodeState;
 use crate::store::lookup::Plan;
 use crate::store::pingora::meta;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -18,9 +19,22 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 /// Decides about a response, or about a stored one that a 304 has validated.
-pub(super) fn decide(session: &Session, response: &ResponseHeader, ctx: &mut Context) -> Result<RespCacheable> {
+pub(super) fn decide(
+    node: &NodeState,
+    session: &Session,
+    response: &ResponseHeader,
+    ctx: &mut Context,
+) -> Result<RespCacheable> {
     let lookup = ctx.lookup.clone().ok_or_else(|| Error::explain(ErrorType::InternalError, "no lookup"))?;
     let validated = ctx.upstream.not_modified.as_ref().zip(lookup.found());
+    if let Some((fields, stored)) = &validated
+        && selects(&stored.head, fields) == Selects::Another
+    {
+        // Pingora answers with what is stored all the same. It is the last time: the next request fetches anew.
+        node.store.forget(stored);
+        ctx.no_store = Some(NoStore::AnotherValidated);
+        return Ok(RespCacheable::Uncacheable(NoCacheReason::InternalError));
+    }
     let now = clock::now();
     let merged;
     let (status, headers) = match &validated {
@@ -63,8 +77,7 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
     if let Some(ttl) = rules.ttl {
         freshness.lifetime.duration = ttl;
     }
-    // A purge by a tag that was lost would miss the response.
-    let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::VaryUnreadable)?;
+    let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::TagsUnreadable)?;
     let content_length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     Ok(Plan {
         status,

@@ -202,6 +202,14 @@ impl MemoryStore {
         fresh
     }
 
+    /// Drops an entry, if it is still there.
+    pub fn forget(&self, entry: &Arc<Entry>) {
+        self.complete.entry(entry.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
+            Some(Slot::Entry(stored)) if Arc::ptr_eq(&stored, entry) => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
     /// Puts something in its place, unless what is there comes from a newer fetch.
     fn put(&self, key: CacheKey, slot: Slot) {
         let fence = slot.fence();

@@ -2,6 +2,7 @@
 
 mod admission;
 mod in_flight;
+mod promise;
 mod selectors;
 mod soft;
 mod statistics;

@@ -2,14 +2,19 @@
 
 use super::mark::Mark;
 use super::selector::{Mode, Selector, SelectorId, Subject, prefix_id};
-use crate::core::id::PurgeSeq;
+use crate::core::id::{PurgeSeq, SiteId};
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
-/// How many selectors the index remembers: some 10 MB. Past it all of them are retired into the floor, which hides
-/// every entry that has not been looked at since: safe, and rare at any purge rate that an origin survives.
+/// How many selectors of one site the index remembers: some 10 MB. Past it all of them are retired into the site's floor,
+/// which hides every entry of the site that has not been looked at since: safe, and rare at any purge rate that an
+/// origin survives. Each site has its own, so that one site's purges never touch another's entries.
 pub const MAX_RULES: usize = 100_000;
+
+/// How many lengths of prefixes of one site the index remembers: a first look after a purge costs a look-up for each.
+/// Past it the site's rules are retired.
+pub const MAX_PREFIX_LENGTHS: usize = 64;
 
 /// The last rules of one selector. Both modes are kept: a soft purge after a hard one must not uncover what the hard
 /// one hid.
@@ -32,15 +37,37 @@ impl Rules {
     }
 }
 
-/// Every purge that may still hide something, by selector.
+/// The rules of one site.
 #[derive(Debug, Default)]
-pub struct Index {
-    applied: PurgeSeq,
+struct SiteRules {
     floor: PurgeSeq,
-    everything: Rules,
     by_selector: HashMap<SelectorId, Rules>,
     /// The lengths of all prefixes in `by_selector`: a path is looked up once per length.
     prefix_bytes: BTreeSet<usize>,
+}
+
+impl SiteRules {
+    fn is_full_for(&self, id: &SelectorId, prefix: Option<usize>) -> bool {
+        let new_rule = !self.by_selector.contains_key(id);
+        let new_length = prefix.is_some_and(|bytes| !self.prefix_bytes.contains(&bytes));
+        (new_rule && self.by_selector.len() >= MAX_RULES)
+            || (new_length && self.prefix_bytes.len() >= MAX_PREFIX_LENGTHS)
+    }
+
+    /// Drops every rule; the floor takes their place.
+    fn retire(&mut self, applied: PurgeSeq) {
+        self.floor = applied;
+        self.by_selector.clear();
+        self.prefix_bytes.clear();
+    }
+}
+
+/// Every purge that may still hide something, by site and selector.
+#[derive(Debug, Default)]
+pub struct Index {
+    applied: PurgeSeq,
+    everything: Rules,
+    sites: HashMap<SiteId, SiteRules>,
 }
 
 impl Index {
@@ -57,27 +84,23 @@ impl Index {
     /// Applies the next purge and returns its number. `now` is when, for the bound of soft purges.
     pub fn apply(&mut self, selector: &Selector, mode: Mode, now: Timestamp) -> PurgeSeq {
         let seq = self.applied.next();
-        match selector.id() {
-            None => self.everything.add(seq, mode, now),
-            Some(id) => {
-                if self.by_selector.len() >= MAX_RULES && !self.by_selector.contains_key(&id) {
-                    self.retire_all();
+        match (selector.site(), selector.id()) {
+            (Some(site), Some(id)) => {
+                let prefix = match selector {
+                    Selector::Prefix { path, .. } => Some(path.len()),
+                    _ => None,
+                };
+                let rules = self.sites.entry(site.clone()).or_default();
+                if rules.is_full_for(&id, prefix) {
+                    rules.retire(self.applied);
                 }
-                if let Selector::Prefix { path, .. } = selector {
-                    self.prefix_bytes.insert(path.len());
-                }
-                self.by_selector.entry(id).or_default().add(seq, mode, now);
+                rules.prefix_bytes.extend(prefix);
+                rules.by_selector.entry(id).or_default().add(seq, mode, now);
             }
+            _ => self.everything.add(seq, mode, now),
         }
         self.applied = seq;
         seq
-    }
-
-    /// Drops every rule; the floor takes their place.
-    fn retire_all(&mut self) {
-        self.floor = self.applied;
-        self.by_selector.clear();
-        self.prefix_bytes.clear();
     }
 
     /// What the purges so far say of an entry. Advances the entry's mark when nothing hides it, so that the next look
@@ -86,7 +109,7 @@ impl Index {
         let seen = mark.seen();
         if seen.valid < self.applied {
             let mut soft_since = None;
-            if seen.valid < self.floor {
+            if seen.valid < self.floor(subject) {
                 return PurgeMark::Hard;
             }
             for rules in self.rules_of(subject) {
@@ -106,7 +129,7 @@ impl Index {
     /// head (and so whose tags) nobody has seen, `subject` has no tags: then any purge by tag of the site may select
     /// it, and is looked for again when the head is there.
     pub fn selects_since(&self, subject: &Subject, fence: PurgeSeq) -> bool {
-        fence < self.floor || self.rules_of(subject).any(|rules| rules.hard > fence || rules.soft > fence)
+        fence < self.floor(subject) || self.rules_of(subject).any(|rules| rules.hard > fence || rules.soft > fence)
     }
 
     /// Whether a mark has been checked against every purge up to `applied` and is not soft: the one load of a hit.
@@ -115,15 +138,22 @@ impl Index {
         seen.valid >= applied && !seen.soft
     }
 
+    fn floor(&self, subject: &Subject) -> PurgeSeq {
+        self.sites.get(subject.site()).map_or(PurgeSeq::ZERO, |rules| rules.floor)
+    }
+
     fn rules_of<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Rules> + 'a {
         let path = subject.path().as_bytes();
-        let by_prefix = self
-            .prefix_bytes
-            .iter()
-            .map_while(move |&bytes| path.get(..bytes))
-            .map(move |prefix| prefix_id(subject.site(), subject.host(), prefix))
-            .filter_map(|id| self.by_selector.get(&id));
-        let by_id = subject.ids().filter_map(|id| self.by_selector.get(id));
-        std::iter::once(&self.everything).chain(by_id).chain(by_prefix)
+        let of_site = self.sites.get(subject.site()).into_iter().flat_map(move |site| {
+            let by_prefix = site
+                .prefix_bytes
+                .iter()
+                .map_while(move |&bytes| path.get(..bytes))
+                .map(move |prefix| prefix_id(subject.site(), subject.host(), prefix))
+                .filter_map(|id| site.by_selector.get(&id));
+            let by_id = subject.ids().filter_map(|id| site.by_selector.get(id));
+            by_id.chain(by_prefix)
+        });
+        std::iter::once(&self.everything).chain(of_site)
     }
 }

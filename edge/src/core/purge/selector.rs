@@ -189,7 +189,9 @@ pub struct Subject {
     url: SelectorId,
     host_id: SelectorId,
     site_id: SelectorId,
+    /// Its own tags, and after them those of the response that it was validated from.
     tags: Box<[SelectorId]>,
+    own_tags: usize,
 }
 
 impl Subject {
@@ -200,16 +202,21 @@ impl Subject {
             host_id: host_id(&url.site, &url.host),
             site_id: site_id(&url.site),
             tags: tags.iter().map(|tag| tag_id(&url.site, tag)).collect(),
+            own_tags: tags.len(),
             site: url.site.clone(),
             host: url.host.as_str().into(),
             path: url.path.as_str().into(),
         }
     }
 
-    /// The same URL with other tags: a 304 may bring new ones.
+    /// This subject with the own tags of `before` as well: a response that a 304 has validated may carry other tags than
+    /// before, and a purge by an old one that landed while the 304 was on its way must still hide it.
     #[must_use]
-    pub fn with_tags(&self, tags: &[Tag]) -> Self {
-        Self { tags: tags.iter().map(|tag| tag_id(&self.site, tag)).collect(), ..self.clone() }
+    pub fn covering(mut self, before: &Self) -> Self {
+        let own = &self.tags[..self.own_tags];
+        let old = before.tags[..before.own_tags].iter().filter(|tag| !own.contains(tag));
+        self.tags = own.iter().chain(old).copied().collect();
+        self
     }
 
     /// The site of the response.

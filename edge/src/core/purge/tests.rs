@@ -126,3 +126,42 @@ fn retirement_hides_more_but_never_less() {
     let after = Mark::new(index.applied());
     assert_eq!(index.verdict(&page, &after), PurgeMark::Valid);
 }
+
+#[test]
+fn one_sites_purges_never_touch_another_site() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let mark = Mark::new(index.applied());
+    let other = SiteId::new("shop").expect("a good name");
+    for n in 0..=MAX_RULES {
+        let selector = Selector::Tag { site: other.clone(), tag: tag(&n.to_string()) };
+        index.apply(&selector, Mode::Hard, at(1));
+    }
+    assert_eq!(index.verdict(&page, &mark), PurgeMark::Valid);
+}
+
+#[test]
+fn many_lengths_of_prefixes_are_retired() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let early = Mark::new(index.applied());
+    for n in 1..=MAX_PREFIX_LENGTHS + 1 {
+        index.apply(&prefix(&format!("/{}", "x".repeat(n))), Mode::Hard, at(1));
+    }
+    assert_eq!(index.verdict(&page, &early), PurgeMark::Hard, "the floor hides more");
+    let late = Mark::new(index.applied());
+    assert_eq!(index.verdict(&page, &late), PurgeMark::Valid);
+}
+
+#[test]
+fn a_validated_entry_is_hidden_by_its_old_tags_too() {
+    let mut index = Index::new();
+    let old = subject("/a", &["a"]);
+    let fence = index.applied();
+    index.apply(&Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, at(1));
+    let validated = subject("/a", &["b"]).covering(&old);
+    assert_eq!(index.verdict(&validated, &Mark::new(fence)), PurgeMark::Hard);
+    let again = subject("/a", &["c"]).covering(&validated);
+    index.apply(&Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, at(2));
+    assert_eq!(index.verdict(&again, &Mark::new(fence.next())), PurgeMark::Valid, "only its predecessor's own tags");
+}

@@ -278,6 +278,19 @@ async fn freshening_replaces_the_very_entry_and_no_other() {
 }
 
 #[tokio::test]
+async fn forgetting_drops_the_very_entry_and_no_other() {
+    let store = store(64 * MIB, MIB);
+    let old = fill_path(&store, "/a", 1, b"old").await;
+    let new = fill_path(&store, "/a", 1, b"new").await;
+    store.forget(&old);
+    assert_eq!(stored_path(&store, "/a").as_deref(), Some("new"));
+    store.forget(&new);
+    assert_eq!(stored_path(&store, "/a"), None);
+    let stats = store.stats();
+    assert_eq!((stats.objects, stats.bytes, stats.evicted), (0, 0, 0));
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_not_kept() {
     let store = store(64 * MIB, MIB);
     let request = lookup("/a", "en", 0);

@@ -108,6 +108,19 @@ async fn a_304_that_says_private_answers_and_is_not_kept() {
     }
 }
 
+/// It speaks of a response that the node doesn't have.
+#[tokio::test]
+async fn a_304_for_another_response_freshens_nothing() {
+    let stage = Stage::new().await;
+    stage.origin.next("/a", Script::stale("old", "").field("ETag", "\"v1\""));
+    stage.origin.next("/a", Script::not_modified().field("ETag", "\"v2\"").field("Cache-Control", "max-age=600"));
+    stage.origin.on("/a", Script::cached("new").field("ETag", "\"v2\""));
+    stage.get("/a").await;
+    stage.get("/a").await;
+    expect(&stage.get("/a").await, 200, "new", Outcome::Miss);
+    assert_eq!(stage.origin.last("/a").field("if-none-match"), None);
+}
+
 #[tokio::test]
 async fn concurrent_requests_share_one_validation() {
     let stage = Stage::new().await;

@@ -62,6 +62,7 @@ async fn what_may_not_be_shared_is_not_stored() {
         ("/useless", Script::ok("x").field("Cache-Control", "max-age=0")),
         ("/error", Script::ok("x").status(500)),
         ("/teapot", Script::ok("x").status(418)),
+        ("/tags", Script::cached("x").field("Surrogate-Key", &"t".repeat(5000))),
     ];
     for (target, script) in scripts {
         stage.origin.on(target, script);

@@ -224,15 +224,15 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, gate: Option<Ga
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await {
-        let (target, to_head) = (request.target.clone(), request.method == "HEAD");
+        let target = request.target.clone();
         let script = shared.change(&target, |seen| {
-            seen.requests.push(request);
+            seen.requests.push(request.clone());
             seen.next.pop_front().or_else(|| seen.always.clone())
         });
         let unknown = || Script::ok("nothing here").status(404).field("Cache-Control", "no-store");
         let mut ended = false;
         let mut sent = Ok(());
-        for step in script.unwrap_or_else(unknown).steps(to_head) {
+        for step in script.unwrap_or_else(unknown).answer(&request) {
             match step {
                 Step::Wait(gate) => sent = wait(&mut stream, &gate).await,
                 Step::Send(bytes) => {

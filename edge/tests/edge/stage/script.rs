@@ -1,6 +1,7 @@
 //! What a scripted origin does with a request.
 
 use super::gate::Gate;
+use super::origin::Request;
 use bytes::Bytes;
 use std::fmt::Write as _;
 
@@ -25,6 +26,7 @@ pub(crate) struct Script {
     pauses: Vec<(usize, Gate)>,
     cut: Option<usize>,
     raw: Option<Bytes>,
+    validates: bool,
 }
 
 /// What is to be done, one after the other.
@@ -52,6 +54,7 @@ impl Script {
             pauses: Vec::new(),
             cut: None,
             raw: None,
+            validates: false,
         }
     }
 
@@ -99,6 +102,11 @@ impl Script {
         Self { framing: Framing::UntilClose, ..self }
     }
 
+    /// Answers 304 to those who name its ETag.
+    pub(crate) fn validated(self) -> Self {
+        Self { validates: true, ..self }
+    }
+
     /// Sends nothing before the gate is open.
     pub(crate) fn after(self, gate: &Gate) -> Self {
         Self { before_head: Some(gate.clone()), ..self }
@@ -130,7 +138,16 @@ impl Script {
         head + "\r\n"
     }
 
-    pub(super) fn steps(&self, to_head: bool) -> Vec<Step> {
+    /// What to do with a request.
+    pub(super) fn answer(&self, request: &Request) -> Vec<Step> {
+        let etag = self.fields.iter().find(|(name, _)| name == "ETag").map(|(_, value)| value.as_str());
+        if self.validates && etag.is_some() && request.field("if-none-match") == etag {
+            return self.clone().status(304).steps(false);
+        }
+        self.steps(request.method == "HEAD")
+    }
+
+    fn steps(&self, to_head: bool) -> Vec<Step> {
         let mut steps: Vec<Step> = self.before_head.iter().cloned().map(Step::Wait).collect();
         if let Some(raw) = &self.raw {
             steps.extend([Step::Send(raw.clone()), Step::Close]);
