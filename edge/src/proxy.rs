@@ -80,6 +80,9 @@ impl ProxyHttp for Proxy {
 
     fn cache_key_callback(&self, session: &Session, ctx: &mut Context) -> Result<CacheKey> {
         let lookup = ctx.begin_lookup(session.req_header())?;
+        if session.subrequest_ctx.is_some() {
+            lookup.set_refresh();
+        }
         let judge = judge::SiteJudge::new(self.node.purges.clone(), ctx.site()?.clone());
         Ok(pingora_key(lookup, Arc::new(judge)))
     }

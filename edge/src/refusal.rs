@@ -63,6 +63,8 @@ refusals! {
     GATEWAY_TIMEOUT = GATEWAY_TIMEOUT, "upstream-timeout", "The origin took too long to answer.";
     /// The client asked for a stored response, and there is none.
     ONLY_IF_CACHED = GATEWAY_TIMEOUT, "only-if-cached", "Nothing is stored for this request.";
+    /// The request has been here before.
+    LOOP = LOOP_DETECTED, "loop", "The request came back to this CDN: an origin's address leads to one of its nodes.";
     /// Something failed within the node.
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The node failed to answer.";
 }

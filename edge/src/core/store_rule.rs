@@ -68,8 +68,6 @@ pub enum NoStore {
     VaryUnreadable,
     /// Tags that can't be read, or are too many: a purge by one that was lost would miss the response.
     TagsUnreadable,
-    /// A 304 that speaks of another response than the stored one (RFC 9111 §4.3.4).
-    AnotherValidated,
     /// A part of a representation: 206, or a `Content-Range`.
     Partial,
     /// The status can't be cached without a stated lifetime, or not at all.
@@ -78,8 +76,6 @@ pub enum NoStore {
     NeverReusable,
     /// Its `Content-Length` exceeds the site's bound.
     TooLarge,
-    /// Its tags can't all be kept: a purge by a lost one would miss it.
-    Tags,
     /// The store has no room for another response until some of those in flight have ended.
     NoRoom,
     /// The 304 speaks of another response than the stored one (RFC 9111 §4.3.4).
@@ -100,7 +96,7 @@ impl NoStore {
                 | Self::VaryUnreadable
                 | Self::NeverReusable
                 | Self::TooLarge
-                | Self::Tags
+                | Self::TagsUnreadable
         )
     }
 
@@ -119,12 +115,10 @@ impl NoStore {
             Self::VaryStar => "vary-star",
             Self::VaryUnreadable => "vary-unreadable",
             Self::TagsUnreadable => "tags-unreadable",
-            Self::AnotherValidated => "another-validated",
             Self::Partial => "partial",
             Self::Status => "status",
             Self::NeverReusable => "never-reusable",
             Self::TooLarge => "too-large",
-            Self::Tags => "tags",
             Self::NoRoom => "no-room",
             Self::OtherValidated => "other-validated",
         }

@@ -2,7 +2,8 @@
 //! way: through the cache or past it.
 
 use super::context::{Context, Pass};
-use crate::core::forwarded::via_member;
+use super::upstreaming::CDN_NAME;
+use crate::core::forwarded::{Loop, detect_loop, via_member};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target};
@@ -16,6 +17,9 @@ use pingora::{Error, ErrorType, Result};
 /// Methods that are not passed on: tunnels, echoes of credentials, and the purge methods of other caches, which must
 /// not look as if they had worked.
 const REFUSED_METHODS: [&str; 6] = ["CONNECT", "TRACE", "TRACK", "PURGE", "PURGEKEYS", "BAN"];
+
+/// How often a request may have passed this CDN before: once for each tier below a shield, and one to spare.
+const MAX_PASSES: usize = 2;
 
 /// Admits a request, and fills in what the later hooks need.
 pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) -> Result<(), Refusal> {
@@ -32,6 +36,9 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
 
     if REFUSED_METHODS.contains(&request.method.as_str()) {
         return Err(Refusal::BAD_METHOD);
+    }
+    if matches!(detect_loop(&request.headers, CDN_NAME, MAX_PASSES), Loop::Detected { .. }) {
+        return Err(Refusal::LOOP);
     }
     let authority = match request.uri.authority() {
         Some(authority) => authority.as_str(),

@@ -2,7 +2,8 @@
 
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
-use crate::core::site_rule::Set;
+use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::site_rule::{Set, apply_changes};
 use crate::core::store_rule::NoStore;
 use crate::core::tier::TierHop;
 use crate::core::time::Timestamp;
@@ -134,7 +135,14 @@ impl Context {
     /// Begins the request's dealings with the store.
     pub(super) fn begin_lookup(&mut self, request: &RequestHeader) -> Result<Arc<Lookup>> {
         let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
-        let lookup = Lookup::new(url.cache_key(), request.headers.clone(), site.vary, Subject::new(url, &[]));
+        // Variants are told apart by what the tier above is sent, not by what the client said.
+        let mut sent = request.headers.clone();
+        remove_hop_by_hop(&mut sent);
+        if self.rules.strip_cookies == Some(true) {
+            sent.remove(http::header::COOKIE);
+        }
+        apply_changes(&mut sent, &self.rules.request_headers);
+        let lookup = Lookup::new(url.cache_key(), sent, site.vary, Subject::new(url, &[]));
         let lookup = Arc::new(lookup);
         self.lookup = Some(lookup.clone());
         Ok(lookup)

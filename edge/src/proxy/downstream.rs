@@ -4,6 +4,7 @@ use super::admission::via;
 use super::context::{Context, Pass};
 use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
+use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
 use crate::core::reuse::{RevalidateReason, Reuse};
 use crate::core::site_rule::{self, apply_changes};
@@ -52,7 +53,10 @@ pub(super) fn write_response(
         if rules.strip_cookies == Some(true) {
             headers.remove(header::SET_COOKIE);
         }
-        apply_changes(headers, &rules.response_headers);
+        // A tier below applies the rules itself, towards its clients.
+        if !answers_tier(node, ctx) {
+            apply_changes(headers, &rules.response_headers);
+        }
     }
     set_age(headers, outcome, ctx);
     append(headers, header::VIA, &via(node, http::Version::HTTP_11));
@@ -87,7 +91,7 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        .filter(|name| *name != header::TRANSFER_ENCODING && *name != header::CONTENT_LENGTH)
+        .filter(|name| *name != header::TRANSFER_ENCODING && !is_inseparable(name))
         .collect();
     for name in named {
         headers.remove(name);
@@ -100,8 +104,8 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
 }
 
 fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
-    let before = headers.get(&name).and_then(|value| value.to_str().ok());
-    let value = before.map_or_else(|| member.to_owned(), |before| format!("{before}, {member}"));
+    let lines = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok());
+    let value = lines.chain([member]).collect::<Vec<_>>().join(", ");
     if let Ok(value) = HeaderValue::from_str(&value) {
         headers.insert(name, value);
     }
@@ -216,7 +220,7 @@ pub(super) fn count(node: &NodeState, session: &Session, error: Option<&Error>, 
     let request = session.req_header();
     let status = session.response_written().map_or(0, |response| response.status.as_u16());
     match error {
-        Some(error) if outcome == CacheOutcome::Error || status >= 500 => tracing::warn!(
+        Some(error) if status >= 500 => tracing::warn!(
             request = %ctx.request_id, method = %request.method, uri = %request.uri, status, %error, "failed"
         ),
         _ => tracing::debug!(

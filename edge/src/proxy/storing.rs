@@ -18,6 +18,18 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+/// Request fields that the node writes anew for each request: what varies by them is another response each time.
+const WRITTEN_BY_THE_NODE: [&str; 8] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-request-id",
+    "via",
+    "cdn-loop",
+    crate::core::tier::TIER_FIELD,
+];
+
 /// Decides about a response, or about a stored one that a 304 has validated.
 pub(super) fn decide(
     node: &NodeState,
@@ -27,14 +39,6 @@ pub(super) fn decide(
 ) -> Result<RespCacheable> {
     let lookup = ctx.lookup.clone().ok_or_else(|| Error::explain(ErrorType::InternalError, "no lookup"))?;
     let validated = ctx.upstream.not_modified.as_ref().zip(lookup.found());
-    if let Some((fields, stored)) = &validated
-        && selects(&stored.head, fields) == Selects::Another
-    {
-        // Pingora answers with what is stored all the same. It is the last time: the next request fetches anew.
-        node.store.forget(stored);
-        ctx.no_store = Some(NoStore::AnotherValidated);
-        return Ok(RespCacheable::Uncacheable(NoCacheReason::InternalError));
-    }
     let now = clock::now();
     let merged;
     let (status, headers) = match &validated {
@@ -44,7 +48,19 @@ pub(super) fn decide(
         }
         None => (response.status, &response.headers),
     };
-    match plan(session, status, headers, ctx) {
+    let plan = match &validated {
+        Some((fields, stored)) if selects(&stored.head, fields) == Selects::Another => {
+            // Pingora answers with what is stored all the same. It is the last time: the next request fetches anew.
+            node.store.forget(stored);
+            Err(NoStore::OtherValidated)
+        }
+        _ => plan(session, status, headers, ctx),
+    };
+    match plan {
+        Ok(plan) if validated.is_none() && !node.store.has_room(plan.content_length) => {
+            ctx.no_store = Some(NoStore::NoRoom);
+            Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
+        }
         Ok(plan) => {
             let meta = meta(plan.status, &plan.head, &plan.freshness)?;
             lookup.set_plan(plan);
@@ -52,6 +68,9 @@ pub(super) fn decide(
             Ok(RespCacheable::Cacheable(meta))
         }
         Err(reason) => {
+            if reason.will_last() && !status.is_server_error() {
+                lookup.set_refused_for_good();
+            }
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
@@ -75,17 +94,22 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
     let sent = ctx.upstream.sent.unwrap_or_else(clock::now);
     let mut freshness = Freshness::of(response, &policy.lifetime, sent, clock::now());
     if let Some(ttl) = rules.ttl {
-        freshness.lifetime.duration = ttl;
+        freshness.lifetime.duration = ttl.min(site.site.max_ttl);
     }
     let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::TagsUnreadable)?;
+    let vary = VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?;
+    if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str())) {
+        return Err(NoStore::VaryStar);
+    }
+    let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let content_length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     Ok(Plan {
         status,
         head: stored_head(response, &policy, clock::now()),
         freshness,
         subject: Subject::new(url, &tags),
-        vary: VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?,
-        content_length,
+        vary,
+        content_length: content_length.filter(|_| has_body),
     })
 }
 

@@ -22,11 +22,27 @@ use std::net::{IpAddr, Ipv4Addr};
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What this CDN calls itself in CDN-Loop (RFC 8586).
-const CDN_NAME: &str = "tidewall";
+pub(super) const CDN_NAME: &str = "tidewall";
 
 /// Fields by which a client could tell an origin something that is not in the key: dropped.
-const UNKEYED_FIELDS: [&str; 6] =
-    ["x-original-url", "x-rewrite-url", "x-forwarded-server", "x-forwarded-port", "x-forwarded-prefix", "x-http-method-override"];
+const UNKEYED_FIELDS: [&str; 16] = [
+    "x-original-url",
+    "x-original-host",
+    "x-rewrite-url",
+    "x-host",
+    "x-forwarded-server",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "front-end-https",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+];
 
 /// Chooses where to fetch from.
 pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
@@ -135,7 +151,9 @@ pub(super) fn write_request(
     if ctx.rules.strip_cookies == Some(true) {
         headers.remove(header::COOKIE);
     }
-    apply_changes(headers, &ctx.rules.request_headers);
+    if !is_tier {
+        apply_changes(headers, &ctx.rules.request_headers);
+    }
     // A tier is asked for the host that the client named; an origin for its own, if it has one.
     let host = match &site.origin.origin.host {
         Some(host) if !is_tier => host.clone(),

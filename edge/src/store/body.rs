@@ -11,7 +11,8 @@
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -59,6 +60,34 @@ pub struct Body {
     complete: OnceLock<Complete>,
     growing: Mutex<Growing>,
     changed: Notify,
+    account: Account,
+}
+
+/// What a body has in memory, and will have by its announced length, counted into a total for as long as anybody holds
+/// the body: a reader may hold it long after the store has let it go.
+#[derive(Debug)]
+struct Account {
+    total: Arc<AtomicU64>,
+    counted: AtomicU64,
+}
+
+impl Account {
+    fn new(total: Arc<AtomicU64>, announced: u64) -> Self {
+        total.fetch_add(announced, Ordering::Relaxed);
+        Self { total, counted: AtomicU64::new(announced) }
+    }
+
+    /// Counts `bytes` from now on.
+    fn set(&self, bytes: u64) {
+        let before = self.counted.swap(bytes, Ordering::Relaxed);
+        self.total.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.counted.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -73,6 +102,7 @@ struct Growing {
     /// For each chunk the offset where it ends.
     ends: VecDeque<u64>,
     len: u64,
+    announced: u64,
     failed: bool,
     outgrown: bool,
     readers: HashMap<u64, Place>,
@@ -86,6 +116,18 @@ struct Place {
 }
 
 impl Growing {
+    fn new(announced: Option<u64>) -> Self {
+        Self { announced: announced.unwrap_or(0), ..Self::default() }
+    }
+
+    /// Bytes that are in memory now, or will be.
+    fn held(&self) -> u64 {
+        match self.outgrown {
+            true => self.len - self.start(),
+            false => self.len.max(self.announced),
+        }
+    }
+
     fn start(&self) -> u64 {
         self.ends.front().map_or(self.len, |end| end - self.chunks[0].len() as u64)
     }
@@ -109,9 +151,11 @@ impl Growing {
 }
 
 impl Body {
-    /// A body that is about to be written.
-    pub fn growing() -> Self {
-        Self { complete: OnceLock::new(), growing: Mutex::default(), changed: Notify::new() }
+    /// A body that is about to be written. Its bytes are counted into `total`: at once what is announced, then what is
+    /// there.
+    pub fn growing(total: &Arc<AtomicU64>, announced: Option<u64>) -> Self {
+        let account = Account::new(total.clone(), announced.unwrap_or(0));
+        Self { complete: OnceLock::new(), growing: Mutex::new(Growing::new(announced)), changed: Notify::new(), account }
     }
 
     /// Bytes so far, or in all once it is complete.
@@ -143,6 +187,7 @@ impl Body {
             growing.forget_who_has_gone();
             growing.drop_what_all_have_read();
         }
+        self.account.set(growing.held());
         drop(growing);
         self.changed.notify_waiters();
     }
@@ -191,6 +236,7 @@ impl Body {
             let blocks = into_blocks(&growing.chunks, len);
             growing.chunks.clear();
             growing.ends.clear();
+            self.account.set(len);
             let _ = self.complete.set(Complete { blocks, len });
         } else if !growing.failed {
             // Readers go on from the chunks that are left; there is no complete body to keep.
@@ -241,7 +287,7 @@ fn into_blocks(chunks: &VecDeque<Bytes>, len: u64) -> Box<[Bytes]> {
 /// A reader's place in a body.
 #[derive(Debug)]
 pub struct BodyReader {
-    body: std::sync::Arc<Body>,
+    body: Arc<Body>,
     pace: Pace,
     offset: u64,
     end: Option<u64>,
@@ -250,7 +296,7 @@ pub struct BodyReader {
 
 impl BodyReader {
     /// A reader at the beginning; `None` if that is not there any more.
-    pub fn new(body: std::sync::Arc<Body>, pace: Pace) -> Option<Self> {
+    pub fn new(body: Arc<Body>, pace: Pace) -> Option<Self> {
         let number = {
             let mut growing = body.growing.lock();
             if growing.outgrown {
@@ -373,7 +419,6 @@ impl Drop for BodyReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     async fn read_all(reader: &mut BodyReader) -> Result<Vec<u8>, ReadError> {
         let mut all = Vec::new();
@@ -390,7 +435,7 @@ mod tests {
     #[tokio::test]
     async fn readers_stream_a_growing_body_and_later_ones_read_it_whole() {
         let bytes = pattern(3 * BLOCK_BYTES + 77);
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let mut early = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
         let mut joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         let joiner = tokio::spawn(async move { read_all(&mut joined).await });
@@ -410,7 +455,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_body_is_an_error_to_its_readers() {
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let mut reader = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         body.push(Bytes::from_static(b"half"));
         body.fail();
@@ -421,7 +466,7 @@ mod tests {
     #[tokio::test]
     async fn an_outgrown_body_reaches_its_readers_whole_and_keeps_little() {
         let bytes = pattern(STREAM_WINDOW_BYTES as usize * 3);
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let mut own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
         let mut joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         let joiner = tokio::spawn(async move { read_all(&mut joined).await });
@@ -441,7 +486,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stands_still_does_not_hold_an_outgrown_body() {
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let mut stuck = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         body.push(Bytes::from(vec![0; STREAM_WINDOW_BYTES as usize + 1]));
         body.outgrow();
@@ -451,7 +496,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_outgrown_body_that_nobody_reads_is_abandoned() {
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
         let joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
         body.push(Bytes::from(vec![0; 1000]));
@@ -469,7 +514,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_reader_in_the_writer_s_task_catches_up() {
-        let body = Arc::new(Body::growing());
+        let body = Arc::new(Body::growing(&Arc::default(), None));
         let mut own = BodyReader::new(body.clone(), Pace::Own).expect("its beginning");
         let bytes = pattern(3 * OWN_READ_BYTES);
         for chunk in bytes.chunks(60_000) {

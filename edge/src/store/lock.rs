@@ -136,7 +136,10 @@ impl CacheKeyLock for FetchLock {
         }
         if let Some(held) = table.by_key.get(&held_key) {
             let hidden = lookup.is_some_and(|lookup| self.is_hidden(lookup, held.fence));
-            if !held.is_lost() && !hidden {
+            // A refresh in the background was given its lock by the request that started it. If it comes here all the
+            // same (what it was to refresh is gone, or a purge hides it), it would wait for itself: it takes over.
+            let own = lookup.is_some_and(|lookup| lookup.is_refresh() && !stale_writer);
+            if !held.is_lost() && !hidden && !own {
                 if let Some(lookup) = lookup {
                     lookup.set_collapsed();
                 }
@@ -148,13 +151,15 @@ impl CacheKeyLock for FetchLock {
         Locked::Write(permit)
     }
 
-    fn release(&self, _key: &PingoraKey, mut permit: WritePermit, reason: LockStatus) {
+    fn release(&self, key: &PingoraKey, mut permit: WritePermit, reason: LockStatus) {
         let Some(ticket) = permit.extensions().get::<Ticket>().copied() else {
             permit.unlock(reason);
             return;
         };
         match reason {
-            LockStatus::GiveUp => self.unstored.insert(ticket.key, ()),
+            LockStatus::GiveUp if lookup_of(key).is_none_or(|lookup| lookup.refused_for_good()) => {
+                self.unstored.insert(ticket.key, ());
+            }
             LockStatus::Done => self.unstored.invalidate(&ticket.key),
             _ => {}
         }

@@ -47,6 +47,8 @@ struct State {
     own_fill: Option<Arc<Entry>>,
     served: Option<Arc<Entry>>,
     collapsed: bool,
+    is_refresh: bool,
+    refused_for_good: bool,
 }
 
 /// A response head that may be stored: everything of the entry but its body.
@@ -144,6 +146,26 @@ impl Lookup {
     /// Sets how the request gets along with others.
     pub fn set_collapse(&self, collapse: Collapse) {
         self.state.lock().collapse = collapse;
+    }
+
+    /// Notes that this is a refresh in the background.
+    pub fn set_refresh(&self) {
+        self.state.lock().is_refresh = true;
+    }
+
+    /// Whether this is a refresh in the background.
+    pub fn is_refresh(&self) -> bool {
+        self.state.lock().is_refresh
+    }
+
+    /// Notes that the response can't be stored for a reason that will hold for the next request as well.
+    pub fn set_refused_for_good(&self) {
+        self.state.lock().refused_for_good = true;
+    }
+
+    /// Whether the response was refused for a reason that lasts.
+    pub fn refused_for_good(&self) -> bool {
+        self.state.lock().refused_for_good
     }
 
     /// Notes that the request waited for another one's fetch.

@@ -83,6 +83,8 @@ pub struct MemoryStore {
     filling: Mutex<HashMap<CacheKey, Arc<Entry>>>,
     capacity_bytes: u64,
     max_object_bytes: u64,
+    /// Of all bodies that anybody holds: stored, in flight, or evicted and still being read.
+    body_bytes: Arc<AtomicU64>,
     unmaintained_bytes: AtomicU64,
     removed: Arc<AtomicU64>,
     fills_failed: AtomicU64,
@@ -107,6 +109,7 @@ impl MemoryStore {
             filling: Mutex::default(),
             capacity_bytes,
             max_object_bytes,
+            body_bytes: Arc::default(),
             unmaintained_bytes: AtomicU64::new(0),
             removed,
             fills_failed: AtomicU64::new(0),
@@ -116,6 +119,15 @@ impl MemoryStore {
     /// Larger bodies are not kept.
     pub const fn max_object_bytes(&self) -> u64 {
         self.max_object_bytes
+    }
+
+    /// Whether another body of the announced length may be taken in. Fills in flight, and evicted bodies that slow clients
+    /// still read, may take a quarter of the capacity beyond it (or one object of the largest size); past that, responses
+    /// are passed at their client's pace instead.
+    pub fn has_room(&self, announced: Option<u64>) -> bool {
+        let beyond = (self.capacity_bytes / 4).max(self.max_object_bytes);
+        let most = self.capacity_bytes.saturating_add(beyond);
+        self.body_bytes.load(Ordering::Relaxed).saturating_add(announced.unwrap_or(0)) <= most
     }
 
     /// What is there for a request, resolving Vary: the complete response unless `usable` says that it is none, else
@@ -155,7 +167,7 @@ impl MemoryStore {
             key,
             status: plan.status,
             head: plan.head,
-            body: Arc::new(Body::growing()),
+            body: Arc::new(Body::growing(&self.body_bytes, plan.content_length)),
             freshness: plan.freshness,
             subject: plan.subject,
             mark: Mark::new(fence),
@@ -189,7 +201,7 @@ impl MemoryStore {
             head: plan.head,
             body: old.body.clone(),
             freshness: plan.freshness,
-            subject: plan.subject,
+            subject: plan.subject.covering(&old.subject),
             mark: Mark::new(fence),
             fence,
             vary: old.vary.clone(),
@@ -202,9 +214,9 @@ impl MemoryStore {
         fresh
     }
 
-    /// Drops an entry, if it is still there.
+    /// Drops an entry, if it is still the one in its place.
     pub fn forget(&self, entry: &Arc<Entry>) {
-        self.complete.entry(entry.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
+        self.complete.entry(entry.key).and_compute_with(|stored| match stored.map(moka::Entry::into_value) {
             Some(Slot::Entry(stored)) if Arc::ptr_eq(&stored, entry) => Op::Remove,
             _ => Op::Nop,
         });
@@ -250,6 +262,7 @@ impl MemoryStore {
             objects: self.complete.entry_count(),
             bytes: self.complete.weighted_size() * UNIT_BYTES,
             capacity_bytes: self.capacity_bytes,
+            body_bytes_in_memory: self.body_bytes.load(Ordering::Relaxed),
             fills_in_flight: self.filling.lock().len() as u64,
             fills_failed: self.fills_failed.load(Ordering::Relaxed),
             evicted: self.removed.load(Ordering::Relaxed),

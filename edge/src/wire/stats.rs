@@ -39,6 +39,9 @@ pub struct StoreStats {
     pub bytes: u64,
     /// Bytes that they may take.
     pub capacity_bytes: u64,
+    /// Bytes of all bodies in memory: those stored, those in flight (by their announced length), and those that are
+    /// evicted and still being read.
+    pub body_bytes_in_memory: u64,
     /// Fills in flight.
     pub fills_in_flight: u64,
     /// Fills that failed before their end.
