@@ -8,7 +8,7 @@ mod script;
 
 pub(crate) use exchange::Exchange;
 pub(crate) use gate::Gate;
-pub(crate) use origin::{Identity, Origin, Request};
+pub(crate) use origin::{Identity, Origin};
 pub(crate) use script::Script;
 
 use bytes::Bytes;

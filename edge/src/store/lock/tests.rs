@@ -116,8 +116,13 @@ async fn a_purge_by_a_tag_of_what_is_stored_hides_its_refresh() {
 #[test]
 fn keys_whose_responses_are_not_stored_are_remembered() {
     let (lock, _) = lock();
-    let (_, key) = request("/a");
+    let (lookup, key) = request("/a");
     let permit = write(&lock, &key);
+    // An error, or a refusal that concerns one request, says nothing about the next.
+    lock.release(&key, permit, LockStatus::GiveUp);
+    let permit = write(&lock, &key);
+    read(&lock, &request("/a").1);
+    lookup.set_refused_for_good();
     lock.release(&key, permit, LockStatus::GiveUp);
     let (first, second) = (write(&lock, &request("/a").1), write(&lock, &request("/a").1));
     let other = write(&lock, &request("/b").1);
@@ -135,7 +140,8 @@ fn keys_whose_responses_are_not_stored_are_remembered() {
 #[test]
 fn refreshes_run_one_at_a_time_and_validations_side_by_side() {
     let (lock, _) = lock();
-    let (_, key) = request("/a");
+    let (lookup, key) = request("/a");
+    lookup.set_refused_for_good();
     let permit = write(&lock, &key);
     lock.release(&key, permit, LockStatus::GiveUp);
     let with = |collapse| {
@@ -173,4 +179,18 @@ fn places_of_lost_locks_are_found_in_time() {
     assert!(lock.held.lock().by_key.len() as u64 <= TIDY_AFTER);
     read(&lock, &request("/kept").1);
     lock.release(&request("/kept").1, kept, LockStatus::Done);
+}
+
+#[test]
+fn a_refresh_does_not_wait_for_itself() {
+    let (lock, _) = lock();
+    let (_, key) = request("/a");
+    let Locked::Write(given) = lock.lock(&key, true) else { panic!("the first one fetches") };
+    let (lookup, refresh) = request("/a");
+    lookup.set_refresh();
+    // What it was to refresh is gone: it comes as a miss.
+    let own = write(&lock, &refresh);
+    lock.release(&refresh, given, LockStatus::TransientError);
+    read(&lock, &request("/a").1);
+    lock.release(&refresh, own, LockStatus::Done);
 }
