@@ -36,7 +36,13 @@ impl Contestant {
 }
 
 /// `edge` as it ships, with its release profile.
-pub(crate) async fn edge(binary: &Path, folder: &Path, address: SocketAddr, admin: SocketAddr, origin: SocketAddr) -> Result<Contestant> {
+pub(crate) async fn edge(
+    binary: &Path,
+    folder: &Path,
+    address: SocketAddr,
+    admin: SocketAddr,
+    origin: SocketAddr,
+) -> Result<Contestant> {
     let config = folder.join("fleet.toml");
     let text = format!(
         "[[pops]]\nid = \"bench\"\nlatitude = 0\nlongitude = 0\n\
@@ -57,7 +63,8 @@ pub(crate) async fn edge(binary: &Path, folder: &Path, address: SocketAddr, admi
 /// nginx with the configuration in `benches/peers/nginx.conf`.
 pub(crate) async fn nginx(folder: &Path, address: SocketAddr, origin: SocketAddr) -> Result<Contestant> {
     let shm = Path::new("/dev/shm");
-    let cache = if shm.is_dir() { shm.join(format!("tidewall-bench-{}", std::process::id())) } else { folder.join("cache") };
+    let cache =
+        if shm.is_dir() { shm.join(format!("tidewall-bench-{}", std::process::id())) } else { folder.join("cache") };
     let text = include_str!("../peers/nginx.conf")
         .replace("@FOLDER@", &folder.display().to_string())
         .replace("@CACHE@", &cache.display().to_string())
@@ -93,7 +100,9 @@ async fn version_of(binary: &Path, flag: &str) -> Result<String> {
 }
 
 async fn start(name: &'static str, version: String, mut command: Command, address: SocketAddr) -> Result<Contestant> {
-    let mut child = command.spawn().with_context(|| format!("can't start {name} under taskset\nhint: apt-get install util-linux"))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("can't start {name} under taskset\nhint: apt-get install util-linux"))?;
     let up = async {
         while TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;

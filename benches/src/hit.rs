@@ -131,8 +131,16 @@ async fn check(contestant: &Contestant, target: &str, bytes: u64) -> Result<()> 
 
 fn report(options: &Options, contestants: &[Contestant; 2], series: &[Series; 2]) -> Result<()> {
     let mut table = String::new();
-    writeln!(table, "Hits of a {}-byte object, HTTP/1.1 keep-alive, {} connections; server on core 0, wrk on core 1.", options.bytes, options.connections)?;
-    writeln!(table, "{} rounds ABBA of {} s each; medians, and the range of requests/s.", options.rounds, options.seconds)?;
+    writeln!(
+        table,
+        "Hits of a {}-byte object, HTTP/1.1 keep-alive, {} connections; server on core 0, wrk on core 1.",
+        options.bytes, options.connections
+    )?;
+    writeln!(
+        table,
+        "{} rounds ABBA of {} s each; medians, and the range of requests/s.",
+        options.rounds, options.seconds
+    )?;
     writeln!(table, "Machine: {}.\n", machine::describe())?;
     writeln!(table, "| server | requests/s | range | CPU per request | p99 |\n|---|---|---|---|---|")?;
     for (contestant, series) in contestants.iter().zip(series) {

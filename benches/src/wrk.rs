@@ -46,7 +46,8 @@ pub(crate) async fn run(load: Load<'_>) -> Result<Outcome> {
 }
 
 fn parse(text: &str) -> Option<Outcome> {
-    let word_after = |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label)?.split_whitespace().next());
+    let word_after =
+        |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label)?.split_whitespace().next());
     let total = text.lines().find(|line| line.contains(" requests in "))?;
     Some(Outcome {
         requests: total.split_whitespace().next()?.parse().ok()?,

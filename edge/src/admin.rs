@@ -64,7 +64,10 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
     let body = read_body(body, if allowed.is_ok() { MAX_BODY_BYTES } else { 0 }).await;
     let (token, role) = allowed?;
     let request: PurgeRequest = serde_json::from_slice(&body?).map_err(|error| {
-        Denied::bad_request(format!("the body is not a purge: {error}"), "see `purge-cli --help`, which sends good ones")
+        Denied::bad_request(
+            format!("the body is not a purge: {error}"),
+            "see `purge-cli --help`, which sends good ones",
+        )
     })?;
     let selectors = select(&snapshot, &request.targets)?;
     for selector in &selectors {
@@ -95,7 +98,8 @@ async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Denied> {
     while received <= MAX_DROPPED_BYTES
         && let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
     {
-        let frame = frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
+        let frame =
+            frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
         let Ok(part) = frame.into_data() else { continue };
         received += part.len();
         if received <= most {
@@ -212,8 +216,7 @@ fn selector(snapshot: &Snapshot, target: &Target) -> Result<Selector, Denied> {
             tag: Tag::new(tag).map_err(|error| bad(format!("tag {tag:?}: {error}")))?,
         },
         Target::Host { host } => {
-            let host =
-                normalise_host(host, Scheme::Http).map_err(|error| bad(format!("host {host:?}: {error}")))?;
+            let host = normalise_host(host, Scheme::Http).map_err(|error| bad(format!("host {host:?}: {error}")))?;
             let (site, host) =
                 snapshot.fleet.site_of_host(&host).ok_or_else(|| bad(format!("no site has the host {host:?}")))?;
             Selector::Host { site: site.id.clone(), host: host.to_owned() }

@@ -120,7 +120,10 @@ impl Fleet {
         });
         let has = |role| pops.iter().flat_map(|pop| &pop.nodes).any(|node| node.role == role);
         if tier_secret.is_none() && has(Role::Edge) && has(Role::Shield) {
-            root.missing("tier", "edges and shields know each other by a secret: write [tier] with secret_env or secret_file");
+            root.missing(
+                "tier",
+                "edges and shields know each other by a secret: write [tier] with secret_env or secret_file",
+            );
         }
         let fleet = Self {
             store: limits::read_store(&root),
@@ -197,8 +200,8 @@ impl Fleet {
         if !target.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(UrlError::NotEncoded(text.to_owned()));
         }
-        let host = normalise_host(authority, scheme)
-            .map_err(|cause| UrlError::BadHost { url: text.to_owned(), cause })?;
+        let host =
+            normalise_host(authority, scheme).map_err(|cause| UrlError::BadHost { url: text.to_owned(), cause })?;
         let (site, host) = self.site_of_host(&host).ok_or_else(|| UrlError::UnknownHost(host.clone()))?;
         let (path, query) = split_target(target);
         let query = site.query.apply(query);

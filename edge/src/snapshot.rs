@@ -112,7 +112,8 @@ impl Snapshot {
             SnapshotError::NoSuchNode { name: name.to_string(), known }
         })?;
         let tokens = fetch_tokens(&fleet.tokens)?;
-        let secret = fleet.tier_secret.as_ref().map(|source| source.fetch()).transpose().map_err(SnapshotError::Tier)?;
+        let secret =
+            fleet.tier_secret.as_ref().map(|source| source.fetch()).transpose().map_err(SnapshotError::Tier)?;
         let origins = fetch_origins(&fleet)?;
         let mut hosts = HashMap::new();
         for site in &fleet.sites {
@@ -195,8 +196,8 @@ fn fetch_origins(fleet: &Fleet) -> Result<Vec<Arc<OriginRuntime>>, SnapshotError
     let fetch = |origin: &Origin| {
         let read = |path: &Path| tls::read_authorities(path);
         let authorities = origin.ca_file.as_deref().map(read).transpose();
-        let authorities = authorities
-            .map_err(|cause| SnapshotError::Authorities { origin: origin.id.to_string(), cause })?;
+        let authorities =
+            authorities.map_err(|cause| SnapshotError::Authorities { origin: origin.id.to_string(), cause })?;
         Ok(Arc::new(OriginRuntime { origin: origin.clone(), authorities }))
     };
     fleet.origins.iter().map(fetch).collect()

@@ -130,11 +130,8 @@ pub(super) fn read_timeouts(root: &Section<'_>) -> Timeouts {
     let Some(timeouts) = root.section("timeouts") else { return default };
     let positive = |key: &'static str, default: Duration| match timeouts.duration(key) {
         Some(Duration::ZERO) => {
-            let at = super::reader::At {
-                value: (),
-                key: format!("{}.{key}", timeouts.path),
-                span: timeouts.span.clone(),
-            };
+            let at =
+                super::reader::At { value: (), key: format!("{}.{key}", timeouts.path), span: timeouts.span.clone() };
             timeouts.reject(&at, "is zero, so that nothing would be answered", "write a duration above zero");
             default
         }

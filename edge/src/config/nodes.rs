@@ -69,7 +69,8 @@ pub(super) fn read_pops(root: &Section<'_>) -> Vec<Pop> {
     }
     let read = |pop: Section<'_>| {
         let id = pop.needed("id", "name the PoP, as in id = \"fra\"");
-        let id = id.and_then(|at| checked(&pop, &at, PopId::new)).inspect(|(id, at)| pop_names.add(&pop, id.as_str(), at));
+        let id =
+            id.and_then(|at| checked(&pop, &at, PopId::new)).inspect(|(id, at)| pop_names.add(&pop, id.as_str(), at));
         let region = pop.text("region").map(|at| at.value.to_owned()).unwrap_or_default();
         let latitude = pop.degrees("latitude", 90.0);
         let longitude = pop.degrees("longitude", 180.0);

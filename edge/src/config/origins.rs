@@ -45,12 +45,7 @@ pub(super) fn read_origins(root: &Section<'_>, folder: &Path) -> (Vec<Origin>, V
     (sections.into_iter().filter_map(read).collect(), named)
 }
 
-fn read_origin(
-    origin: Section<'_>,
-    names: &mut Unique,
-    named: &mut Vec<OriginId>,
-    folder: &Path,
-) -> Option<Origin> {
+fn read_origin(origin: Section<'_>, names: &mut Unique, named: &mut Vec<OriginId>, folder: &Path) -> Option<Origin> {
     let id = origin.needed("id", "name the origin, as in id = \"www\"");
     let id =
         id.and_then(|at| checked(&origin, &at, OriginId::new)).inspect(|(id, at)| names.add(&origin, id.as_str(), at));
@@ -58,7 +53,11 @@ fn read_origin(
     let url = origin.needed("url", "write where it is, as in url = \"https://origin.example.com\"").and_then(|at| {
         let parsed = parse_url(at.value);
         if parsed.is_none() {
-            origin.reject(&at, "is not an origin's URL", "write http://host[:port] or https://host[:port], without a path");
+            origin.reject(
+                &at,
+                "is not an origin's URL",
+                "write http://host[:port] or https://host[:port], without a path",
+            );
         }
         parsed
     });

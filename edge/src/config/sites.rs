@@ -160,7 +160,11 @@ fn read_rule(rule: Section<'_>) -> SiteRule {
     };
     if set.pass == Some(true) && matches.content_type.is_some() {
         let at = At { value: (), key: format!("{}.set.pass", rule.path), span: rule.span.clone() };
-        rule.reject(&at, "can't depend on the content type, which is known only after the fetch", "match on path, extension or cookie, or set ttl = \"0\"");
+        rule.reject(
+            &at,
+            "can't depend on the content type, which is known only after the fetch",
+            "match on path, extension or cookie, or set ttl = \"0\"",
+        );
     }
     rule.finish();
     SiteRule { matches, set }

@@ -72,32 +72,64 @@ fn mistakes_have_a_place_and_a_remedy() {
     check("latitude = 50.1", "latitude = 91", &["4 pops[0].latitude: is out of range"]);
     check("latitude = 50.1", "latitude = \"x\"", &["4 pops[0].latitude: can't be read"]);
     check("latitude = 50.1\n", "", &["2 pops[0].latitude: is missing"]);
-    check("id = \"fra\"", "id = \"FRA\"", &["3 pops[0].id: 'F' can't stand in a name: use a-z, 0-9, '-', '_' and '.', beginning with a letter or digit"]);
+    check(
+        "id = \"fra\"",
+        "id = \"FRA\"",
+        &["3 pops[0].id: 'F' can't stand in a name: use a-z, 0-9, '-', '_' and '.', beginning with a letter or digit"],
+    );
     check("id = \"fra\"", "idd = \"fra\"", &["2 pops[0].id: is missing", "3 pops[0].idd: unknown key"]);
-    check("127.0.0.1:9090", "127.0.0.1:8080", &["6 pops[0].nodes[0].admin: there is a listener of this name already, at pops[0].nodes[0].public"]);
+    check(
+        "127.0.0.1:9090",
+        "127.0.0.1:8080",
+        &["6 pops[0].nodes[0].admin: there is a listener of this name already, at pops[0].nodes[0].public"],
+    );
     check("127.0.0.1:9090", "localhost:9090", &["6 pops[0].nodes[0].admin: is a name, not an IP address"]);
     check("127.0.0.1:9090", "nowhere", &["6 pops[0].nodes[0].admin: is not an address"]);
     check("http://127.0.0.1:8000", "ftp://x", &["10 origins[0].url: is not an origin's URL"]);
     check("http://127.0.0.1:8000", "http://x/path", &["10 origins[0].url: is not an origin's URL"]);
     check("origin = \"www\"", "origin = \"ww\"", &["15 sites[0].origin: is no origin of this file"]);
     check("origin = \"www\"", "origin = \"www\"\ndefault_ttl = \"10\"", &["16 sites[0].default_ttl: can't be read"]);
-    check("origin = \"www\"", "origin = \"www\"\ndefault_ttl = \"2h\"\nmax_ttl = \"1h\"", &["12 sites[0].default_ttl: is longer than max_ttl"]);
-    check("origin = \"www\"", "origin = \"www\"\nnegative_ttl = { 200 = \"1s\" }", &["16 sites[0].negative_ttl.200: is not an error status"]);
+    check(
+        "origin = \"www\"",
+        "origin = \"www\"\ndefault_ttl = \"2h\"\nmax_ttl = \"1h\"",
+        &["12 sites[0].default_ttl: is longer than max_ttl"],
+    );
+    check(
+        "origin = \"www\"",
+        "origin = \"www\"\nnegative_ttl = { 200 = \"1s\" }",
+        &["16 sites[0].negative_ttl.200: is not an error status"],
+    );
     check("docs.example.com", "docs example", &["14 sites[0].hosts[0]: the host has the character ' '"]);
     check("role = \"admin\"", "role = \"root\"", &["19 tokens[0].role: is no role"]);
     check("role = \"admin\"", "role = \"purge\"", &["17 tokens[0].sites: is missing"]);
-    check("role = \"admin\"", "role = \"purge\"\nsites = [\"doc\"]", &["20 tokens[0].sites[0]: is no site of this file"]);
+    check(
+        "role = \"admin\"",
+        "role = \"purge\"\nsites = [\"doc\"]",
+        &["20 tokens[0].sites[0]: is no site of this file"],
+    );
     check("env = \"T\"", "", &["17 tokens[0].env: is missing"]);
     check("env = \"T\"", "env = \"T\"\nfile = \"x\"", &["21 tokens[0].file: the secret has two places, env and file"]);
     check("[[tokens]]", "[limits]\nhead = \"1GiB\"\n[[tokens]]", &["17 limits.head: is out of range"]);
-    check("[[tokens]]", "[store]\nmemory = \"1MiB\"\nmax_object = \"2MiB\"\n[[tokens]]", &["19 store.max_object: is more than the whole store (1 MiB)"]);
-    check("env = \"T\"", "env = \"T\"\n[[sites.rules]]\nmatch = { path = \"x\" }\nset = { response_headers = { via = \"x\" }, pas = true }", &[
-        "22 sites[0].rules[0].match.path: matches no path",
-        "23 sites[0].rules[0].set.response_headers.via: a rule can't change this field",
-        "23 sites[0].rules[0].set.pas: unknown key",
-    ]);
+    check(
+        "[[tokens]]",
+        "[store]\nmemory = \"1MiB\"\nmax_object = \"2MiB\"\n[[tokens]]",
+        &["19 store.max_object: is more than the whole store (1 MiB)"],
+    );
+    check(
+        "env = \"T\"",
+        "env = \"T\"\n[[sites.rules]]\nmatch = { path = \"x\" }\nset = { response_headers = { via = \"x\" }, pas = true }",
+        &[
+            "22 sites[0].rules[0].match.path: matches no path",
+            "23 sites[0].rules[0].set.response_headers.via: a rule can't change this field",
+            "23 sites[0].rules[0].set.pas: unknown key",
+        ],
+    );
     check(", admin = ", ", role = \"shield\", admin = ", &[]);
-    check("nodes = [{", "nodes = [{ id = \"s\", role = \"shield\", public = \"127.0.0.2:1\", admin = \"127.0.0.2:2\" }, {", &["0 tier: is missing"]);
+    check(
+        "nodes = [{",
+        "nodes = [{ id = \"s\", role = \"shield\", public = \"127.0.0.2:1\", admin = \"127.0.0.2:2\" }, {",
+        &["0 tier: is missing"],
+    );
 }
 
 #[test]

@@ -33,7 +33,9 @@ pub enum SecretError {
         cause: std::io::Error,
     },
     /// The secret is too short to be one.
-    #[error("the secret in {0} is shorter than {MIN_SECRET_BYTES} bytes; hint: `openssl rand -hex 32` makes a good one")]
+    #[error(
+        "the secret in {0} is shorter than {MIN_SECRET_BYTES} bytes; hint: `openssl rand -hex 32` makes a good one"
+    )]
     TooShort(String),
 }
 
@@ -49,8 +51,8 @@ impl SecretSource {
                 (secret, format!("the environment variable {name}"))
             }
             Self::File(path) => {
-                let secret = std::fs::read_to_string(path)
-                    .map_err(|cause| SecretError::NoFile { path: path.clone(), cause })?;
+                let secret =
+                    std::fs::read_to_string(path).map_err(|cause| SecretError::NoFile { path: path.clone(), cause })?;
                 (secret, path.display().to_string())
             }
         };
@@ -92,7 +94,8 @@ pub(super) fn read_tokens(root: &Section<'_>, sites: &[Site], folder: &Path) -> 
 
 fn read_token(token: Section<'_>, sites: &[Site], names: &mut Unique, folder: &Path) -> Option<TokenSpec> {
     let id = token.needed("id", "name the token, as in id = \"deploy\"");
-    let id = id.and_then(|at| checked(&token, &at, TokenId::new)).inspect(|(id, at)| names.add(&token, id.as_str(), at));
+    let id =
+        id.and_then(|at| checked(&token, &at, TokenId::new)).inspect(|(id, at)| names.add(&token, id.as_str(), at));
     let for_sites: Option<Vec<SiteId>> = token.texts("sites").map(|list| {
         let known = |at: &super::reader::At<&str>| {
             let site = sites.iter().find(|site| site.id.as_str() == at.value);

@@ -51,8 +51,7 @@ impl SiteRule {
     fn matches_request(&self, path: &str, headers: &HeaderMap) -> bool {
         let matches = &self.matches;
         matches.path.as_ref().is_none_or(|glob| glob.matches(path) || glob.matches(&plain_path(path)))
-            && (matches.extensions.is_empty()
-                || extension(path).is_some_and(|ext| matches.extensions.contains(&ext)))
+            && (matches.extensions.is_empty() || extension(path).is_some_and(|ext| matches.extensions.contains(&ext)))
             && matches.cookie.as_ref().is_none_or(|name| has_cookie(headers, name))
     }
 
@@ -215,14 +214,11 @@ mod tests {
     #[test]
     fn later_rules_win_and_content_type_waits_for_the_response() {
         let rule = |path: Option<&str>, content_type: Option<&str>, ttl: u64, pass| SiteRule {
-            matches: Match {
-                path: path.map(Glob::new),
-                content_type: content_type.map(Glob::new),
-                ..Match::default()
-            },
+            matches: Match { path: path.map(Glob::new), content_type: content_type.map(Glob::new), ..Match::default() },
             set: Set { ttl: Some(Duration::from_secs(ttl)), pass, ..Set::default() },
         };
-        let rules = [rule(None, None, 1, Some(true)), rule(Some("/a*"), None, 2, None), rule(None, Some("image/*"), 3, None)];
+        let rules =
+            [rule(None, None, 1, Some(true)), rule(Some("/a*"), None, 2, None), rule(None, Some("image/*"), 3, None)];
         let mut response = HeaderMap::new();
         response.insert(header::CONTENT_TYPE, HeaderValue::from_static("Image/PNG; q=1"));
         let none = HeaderMap::new();
@@ -235,17 +231,13 @@ mod tests {
 
     #[test]
     fn extensions_and_cookies() {
-        let by_extension = SiteRule {
-            matches: Match { extensions: vec!["jpg".into()], ..Match::default() },
-            set: Set::default(),
-        };
+        let by_extension =
+            SiteRule { matches: Match { extensions: vec!["jpg".into()], ..Match::default() }, set: Set::default() };
         for (path, want) in [("/a.JPG", true), ("/a.jpg/b", false), ("/.jpg", false), ("/a.", false), ("/a", false)] {
             assert_eq!(by_extension.matches_request(path, &HeaderMap::new()), want, "{path}");
         }
-        let by_cookie = SiteRule {
-            matches: Match { cookie: Some("session".into()), ..Match::default() },
-            set: Set::default(),
-        };
+        let by_cookie =
+            SiteRule { matches: Match { cookie: Some("session".into()), ..Match::default() }, set: Set::default() };
         for (cookies, want) in [("a=b; session=x", true), ("session", true), ("xsession=1", false), ("", false)] {
             let mut headers = HeaderMap::new();
             headers.insert(header::COOKIE, HeaderValue::from_static(cookies));

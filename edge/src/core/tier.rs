@@ -54,8 +54,7 @@ impl TierHop {
         if version != "v1" || words.next().is_some() {
             return None;
         }
-        let hop =
-            Self { node: node.to_owned(), scheme: Scheme::parse(scheme)?, request_id: request_id.to_owned() };
+        let hop = Self { node: node.to_owned(), scheme: Scheme::parse(scheme)?, request_id: request_id.to_owned() };
         let want = hex(&hop.mac(key, host, target));
         bool::from(want.as_bytes().ct_eq(mac.as_bytes())).then_some(hop)
     }

@@ -5,8 +5,8 @@
 //! not share a key. Query: as the site's [`QueryRule`] says; the origin is asked with the normalised query, so that
 //! nothing that a response may depend on is outside the key.
 
-use super::key::CacheKey;
 use super::id::SiteId;
+use super::key::CacheKey;
 use thiserror::Error;
 
 /// Longest host name, in bytes (RFC 1035 §2.3.4).
@@ -238,12 +238,9 @@ mod tests {
 
     #[test]
     fn ports() {
-        for (host, want) in [
-            ("a.example:8080", Some("a.example")),
-            ("a.example", None),
-            ("[::1]:8080", Some("[::1]")),
-            ("[::1]", None),
-        ] {
+        for (host, want) in
+            [("a.example:8080", Some("a.example")), ("a.example", None), ("[::1]:8080", Some("[::1]")), ("[::1]", None)]
+        {
             assert_eq!(without_port(host), want, "{host}");
         }
     }

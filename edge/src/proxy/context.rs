@@ -1,8 +1,8 @@
 //! What a request gathers on its way through the hooks.
 
+use crate::core::cache_control::fields::remove_hop_by_hop;
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
-use crate::core::cache_control::fields::remove_hop_by_hop;
 use crate::core::site_rule::{Set, apply_changes};
 use crate::core::store_rule::NoStore;
 use crate::core::tier::TierHop;

@@ -6,7 +6,7 @@ use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
-use crate::core::reuse::{RevalidateReason, Reuse};
+use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::TIER_FIELD;
 use crate::node::NodeState;

@@ -26,12 +26,7 @@ pub(super) async fn refuse(node: &NodeState, session: &mut Session, ctx: &mut Co
 }
 
 /// Answers a request that failed on its way.
-pub(super) async fn answer(
-    node: &NodeState,
-    session: &mut Session,
-    error: &Error,
-    ctx: &mut Context,
-) -> FailToProxy {
+pub(super) async fn answer(node: &NodeState, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
     let refusal = ctx.refusal.clone().or_else(|| refusal_for(error));
     let written = session.response_written().is_some();
     let mut code = 0;
@@ -53,7 +48,10 @@ fn refusal_for(error: &Error) -> Option<Refusal> {
         (_, ErrorType::HTTPStatus(413)) => Some(Refusal::LARGE_BODY),
         (
             ErrorSource::Upstream,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout,
+            ErrorType::ConnectTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::TLSHandshakeTimedout,
         ) => Some(Refusal::GATEWAY_TIMEOUT),
         (ErrorSource::Upstream, _) => Some(Refusal::BAD_GATEWAY),
         (

@@ -4,7 +4,7 @@ use super::context::Context;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::reuse::{
-    PurgeMark, RevalidateReason, Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
+    PurgeMark, Reuse, RevalidateReason, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
 };
 use crate::node::NodeState;
 use crate::purge_log::PurgeLog;

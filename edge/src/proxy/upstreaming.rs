@@ -196,12 +196,7 @@ fn text(value: &str) -> Result<HeaderValue> {
 }
 
 /// Takes from a response what concerns the node, before anybody else sees it.
-pub(super) fn read_response(
-    node: &NodeState,
-    session: &mut Session,
-    response: &mut ResponseHeader,
-    ctx: &mut Context,
-) {
+pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) {
     if response.status.is_informational() {
         return;
     }

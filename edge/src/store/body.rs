@@ -155,7 +155,12 @@ impl Body {
     /// there.
     pub fn growing(total: &Arc<AtomicU64>, announced: Option<u64>) -> Self {
         let account = Account::new(total.clone(), announced.unwrap_or(0));
-        Self { complete: OnceLock::new(), growing: Mutex::new(Growing::new(announced)), changed: Notify::new(), account }
+        Self {
+            complete: OnceLock::new(),
+            growing: Mutex::new(Growing::new(announced)),
+            changed: Notify::new(),
+            account,
+        }
     }
 
     /// Bytes so far, or in all once it is complete.

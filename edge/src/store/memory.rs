@@ -8,6 +8,7 @@ use crate::core::key::CacheKey;
 use crate::core::purge::Mark;
 use crate::core::vary::VaryRule;
 use crate::wire::stats::StoreStats;
+use arc_swap::ArcSwapOption;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -27,9 +28,33 @@ pub const MAX_FILLS: usize = 65_536;
 const MAINTENANCE_SHARE: u64 = 64;
 const MAINTENANCE_MAX_BYTES: u64 = 32 << 20;
 
-/// A place in the store: a response, or by what the responses to this URL vary.
+/// How often a place is looked at whose content changes at that very moment.
+const MAX_LOOKS: usize = 8;
+
+/// What moka holds in a place.
 #[derive(Debug, Clone)]
 enum Slot {
+    Entry(Arc<Shelf>),
+    Varies(Arc<Varies>),
+}
+
+/// Holds a response until it has left the store. moka frees by epochs, which any thread that stands still holds up; the
+/// response, with its body, is let go at once.
+#[derive(Debug)]
+struct Shelf {
+    entry: ArcSwapOption<Entry>,
+    fence: PurgeSeq,
+    units: u32,
+}
+
+impl Shelf {
+    fn holds(&self, entry: &Arc<Entry>) -> bool {
+        self.entry.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, entry))
+    }
+}
+
+/// What is in a place: a response, or by what the responses to this URL vary.
+enum Content {
     Entry(Arc<Entry>),
     Varies(Arc<Varies>),
 }
@@ -42,20 +67,28 @@ struct Varies {
 }
 
 impl Slot {
+    fn of(entry: &Arc<Entry>) -> Self {
+        let (fence, units) = (entry.fence, units(entry.bytes()));
+        Self::Entry(Arc::new(Shelf { entry: ArcSwapOption::new(Some(entry.clone())), fence, units }))
+    }
+
     fn units(&self) -> u32 {
-        let bytes = match self {
-            Self::Entry(entry) => entry.bytes(),
-            Self::Varies(varies) => super::entry::OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64,
-        };
-        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+        match self {
+            Self::Entry(shelf) => shelf.units,
+            Self::Varies(varies) => units(super::entry::OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64),
+        }
     }
 
     fn fence(&self) -> PurgeSeq {
         match self {
-            Self::Entry(entry) => entry.fence,
+            Self::Entry(shelf) => shelf.fence,
             Self::Varies(varies) => varies.fence,
         }
     }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// What a lookup found.
@@ -98,7 +131,10 @@ impl MemoryStore {
         let complete = Cache::builder()
             .max_capacity(capacity_bytes / UNIT_BYTES)
             .weigher(|_, slot: &Slot| slot.units())
-            .eviction_listener(move |_, _, cause| {
+            .eviction_listener(move |_, slot, cause| {
+                if let Slot::Entry(shelf) = slot {
+                    shelf.entry.store(None);
+                }
                 if cause == moka::notification::RemovalCause::Size {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -130,25 +166,38 @@ impl MemoryStore {
         self.body_bytes.load(Ordering::Relaxed).saturating_add(announced.unwrap_or(0)) <= most
     }
 
+    fn content(&self, key: &CacheKey) -> Option<Content> {
+        for _ in 0..MAX_LOOKS {
+            match self.complete.get(key)? {
+                Slot::Varies(varies) => return Some(Content::Varies(varies)),
+                Slot::Entry(shelf) => {
+                    if let Some(entry) = shelf.entry.load_full() {
+                        return Some(Content::Entry(entry));
+                    }
+                    // It has left the store between the two looks; something else may be in its place by now.
+                }
+            }
+        }
+        None
+    }
+
     /// What is there for a request, resolving Vary: the complete response unless `usable` says that it is none, else
     /// the fill in flight, else the complete response as it is.
     pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
         let mut key = lookup.primary;
-        let mut slot = self.complete.get(&key);
-        if let Some(Slot::Varies(varies)) = &slot {
+        let mut content = self.content(&key);
+        if let Some(Content::Varies(varies)) = &content {
             key = lookup.key_for(&varies.rule);
-            slot = self.complete.get(&key);
+            content = self.content(&key);
         }
         lookup.set_key(key);
-        let complete = match slot {
-            Some(Slot::Entry(entry)) => Some(entry),
-            _ => None,
+        let complete = match content {
+            Some(Content::Entry(entry)) => Some(entry),
+            Some(Content::Varies(_)) | None => None,
         };
         let found = match complete {
             Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
-            complete => {
-                self.filling(&key).map(Found::Filling).or(complete.map(Found::Complete))
-            }
+            complete => self.filling(&key).map(Found::Filling).or(complete.map(Found::Complete)),
         };
         lookup.set_found(found.as_ref().map(|found| found.entry().clone()));
         found
@@ -321,7 +370,7 @@ impl Fill {
         self.entry.body.finish();
         if !self.outgrown {
             // Into the store before out of the fills: a lookup in between finds it in one of them.
-            self.store.put(self.entry.key, Slot::Entry(self.entry.clone()));
+            self.store.put(self.entry.key, Slot::of(&self.entry));
             self.store.end(&self.entry);
         }
         self.ended = true;

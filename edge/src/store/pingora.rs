@@ -8,12 +8,12 @@ use super::memory::{Fill, Found, MemoryStore};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
+use pingora::cache::CacheMeta;
 use pingora::cache::key::{CacheHashKey, CacheKey as PingoraKey};
 use pingora::cache::storage::{
     HandleHit, HandleMiss, HitHandler, MissFinishType, MissHandler, PurgeOutcome, PurgeTarget, PurgeType, Storage,
 };
 use pingora::cache::trace::SpanHandle;
-use pingora::cache::CacheMeta;
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 use std::any::Any;
@@ -116,12 +116,7 @@ impl Storage for PingoraStorage {
         lookup.own_fill().map_or(Ok(None), |entry| hit(&entry, Pace::Own))
     }
 
-    async fn get_miss_handler(
-        &'static self,
-        key: &PingoraKey,
-        _: &CacheMeta,
-        _: &SpanHandle,
-    ) -> Result<MissHandler> {
+    async fn get_miss_handler(&'static self, key: &PingoraKey, _: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
         let plan = lookup.take_plan().ok_or_else(no_lookup)?;
         let fill = self.store.begin(lookup, plan);
@@ -163,12 +158,7 @@ impl HandleHit for Hit {
         self.reader.read().await.map_err(|error| Error::explain(ErrorType::ReadError, error.to_string()))
     }
 
-    async fn finish(
-        self: Box<Self>,
-        _: &'static (dyn Storage + Sync),
-        _: &PingoraKey,
-        _: &SpanHandle,
-    ) -> Result<()> {
+    async fn finish(self: Box<Self>, _: &'static (dyn Storage + Sync), _: &PingoraKey, _: &SpanHandle) -> Result<()> {
         Ok(())
     }
 

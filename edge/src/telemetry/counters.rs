@@ -166,9 +166,13 @@ fn register(meter: &Meter, shared: &Arc<Shared>) {
     type Pick = fn(&Counters) -> &AtomicU64;
     let by_site: [(&'static str, &'static str, &'static str, Pick); 5] = [
         (name::BODY_BYTES_SENT, "By", "Bytes of response bodies sent", |c| &c.body_bytes_sent),
-        (name::BODY_BYTES_FROM_STORE, "By", "Bytes of response bodies sent from the store", |c| &c.body_bytes_from_store),
+        (name::BODY_BYTES_FROM_STORE, "By", "Bytes of response bodies sent from the store", |c| {
+            &c.body_bytes_from_store
+        }),
         (name::UPSTREAM_REQUESTS, "{request}", "Requests sent to the tier above", |c| &c.upstream_requests),
-        (name::UPSTREAM_BODY_BYTES, "By", "Bytes of response bodies received from the tier above", |c| &c.upstream_body_bytes),
+        (name::UPSTREAM_BODY_BYTES, "By", "Bytes of response bodies received from the tier above", |c| {
+            &c.upstream_body_bytes
+        }),
         (name::UPSTREAM_ERRORS, "{error}", "Requests to the tier above that failed", |c| &c.upstream_errors),
     ];
     for (name, unit, description, pick) in by_site {

@@ -23,16 +23,8 @@ pub enum CacheOutcome {
 
 impl CacheOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
-        Self::Hit,
-        Self::Stale,
-        Self::Revalidated,
-        Self::Miss,
-        Self::Collapsed,
-        Self::Bypass,
-        Self::Pass,
-        Self::Error,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Hit, Self::Stale, Self::Revalidated, Self::Miss, Self::Collapsed, Self::Bypass, Self::Pass, Self::Error];
 
     /// The word for it in metrics and statistics.
     pub const fn as_str(self) -> &'static str {

@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(at_home.origins[0].address, origin.to_string());
         assert_eq!(node(&from_sin, "sin-2").role, Role::Edge);
         assert_eq!((at_home.pops.len(), at_home.pops[2].region.as_str()), (3, "Singapore"));
-        assert!(at_home.h2c && at_home.sites[0].default_ttl == Duration::from_secs(10));
+        assert!(at_home.h2c && at_home.sites[0].default_ttl == Some(Duration::from_secs(10)));
         for token in &at_home.tokens {
             assert_eq!(token.secret.fetch().unwrap(), plan.secrets().of_role(&token.role));
         }

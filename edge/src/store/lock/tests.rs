@@ -94,7 +94,10 @@ async fn a_purge_by_a_tag_of_what_is_stored_hides_its_refresh() {
     let (lock, purges) = lock();
     let tag = Tag::new("x").expect("a good tag");
     let store = Arc::new(MemoryStore::new(1 << 20, 1 << 20));
-    let entry = store.begin(&request("/a").0, crate::store::memory::tests::plan_with("/a", &[tag.clone()])).entry().clone();
+    let entry = store
+        .begin(&request("/a").0, crate::store::memory::tests::plan_with("/a", std::slice::from_ref(&tag)))
+        .entry()
+        .clone();
     let refresh = |expected: bool| {
         let (lookup, key) = request("/a");
         lookup.set_found(Some(entry.clone()));

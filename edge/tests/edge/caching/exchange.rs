@@ -72,8 +72,7 @@ async fn fields_of_the_client_s_connection_end_at_the_node() {
              Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\n\
              Proxy-Authorization: Basic Zm9v\r\nX-Stays: 1\r\n\r\n"
         );
-        let (status, _) =
-            Exchange::send(stage.node().public_addr(), &request).await.whole().await.expect("an answer");
+        let (status, _) = Exchange::send(stage.node().public_addr(), &request).await.whole().await.expect("an answer");
         assert_eq!(status, 200);
         let seen = stage.origin.last(target);
         for name in ["x-hop", "keep-alive", "proxy-connection", "te", "proxy-authorization"] {
@@ -153,10 +152,7 @@ async fn sites_and_hosts_do_not_share_responses() {
         assert_eq!(outcome(&node.get(host, "/a").await.expect("an answer")), Outcome::Hit, "{host}");
     }
     assert_eq!(node.get("other.example", "/a").await.expect("an answer").status.as_u16(), 421);
-    eventually("all requests are counted", async || {
-        node.stats().await.expect("statistics").total.requests == 10
-    })
-    .await;
+    eventually("all requests are counted", async || node.stats().await.expect("statistics").total.requests == 10).await;
     let stats = node.stats().await.expect("statistics");
     assert_eq!((stats.sites["docs"].requests, stats.sites["blog"].requests, stats.total.requests), (5, 4, 10));
 }

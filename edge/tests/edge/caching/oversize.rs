@@ -138,7 +138,8 @@ async fn a_burst_of_large_objects_does_not_fill_the_node_s_memory() {
         }
     }
     let stats = stage.stats().await;
-    assert!(stats.store.bytes <= 64 << 20 && stats.store.evicted >= 180, "{:?}", stats.store);
+    // Most took another one's place; those for which there was no room beside the fills in flight were passed.
+    assert!(stats.store.bytes <= 64 << 20 && stats.store.evicted >= 64, "{:?}", stats.store);
     let most = most_memory(stage.node().process().pid().expect("it runs"));
     // The store, eight fills of which each is copied once as it ends, and what a node takes anyway.
     assert!(most < (64 + 8 * 2 * 4 + 40) << 20, "{} MiB", most >> 20);

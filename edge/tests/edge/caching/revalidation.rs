@@ -1,6 +1,8 @@
 //! Stale responses are validated at the origin.
 
-use crate::stage::{Gate, HOST, Identity, Origin, Script, Stage, docs, expect, outcome, parameter, purge, replies, url};
+use crate::stage::{
+    Gate, HOST, Identity, Origin, Script, Stage, docs, expect, outcome, parameter, purge, replies, url,
+};
 use edge::wire::purge::Mode;
 use scenarios::cache_status::Outcome;
 use scenarios::client::{self, Ask};

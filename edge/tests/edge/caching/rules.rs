@@ -117,12 +117,9 @@ async fn a_rule_s_lifetime_never_overrides_no_store() {
     stage.origin.on("/private", Script::ok("x").field("Cache-Control", "private"));
     stage.origin.on("/short", Script::ok("x").field("Cache-Control", "max-age=1"));
     stage.origin.on("/zero", Script::ok("x").field("Cache-Control", "max-age=0"));
-    for (target, did) in [
-        ("/no-store", Outcome::Miss),
-        ("/private", Outcome::Miss),
-        ("/short", Outcome::Hit),
-        ("/zero", Outcome::Hit),
-    ] {
+    for (target, did) in
+        [("/no-store", Outcome::Miss), ("/private", Outcome::Miss), ("/short", Outcome::Hit), ("/zero", Outcome::Hit)]
+    {
         stage.get(target).await;
         assert_eq!(outcome(&stage.get(target).await), did, "{target}");
     }

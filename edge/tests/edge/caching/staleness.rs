@@ -78,7 +78,9 @@ async fn a_head_or_a_range_has_the_whole_refreshed() {
     let head = |target| Ask::new(http::Method::HEAD, HOST, target);
     let range = |target| Ask::get(HOST, target).with("Range", "bytes=1-1");
     let condition = |target| Ask::get(HOST, target).with("If-None-Match", "\"v1\"");
-    for (ask, status, body) in [(head("/head"), 200, ""), (range("/range"), 206, "l"), (condition("/condition"), 304, "")] {
+    for (ask, status, body) in
+        [(head("/head"), 200, ""), (range("/range"), 206, "l"), (condition("/condition"), 304, "")]
+    {
         let target = match status {
             200 => "/head",
             206 => "/range",

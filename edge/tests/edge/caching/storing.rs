@@ -76,11 +76,9 @@ async fn what_may_not_be_shared_is_not_stored() {
 #[tokio::test]
 async fn authorized_responses_are_stored_only_if_they_say_so() {
     let stage = Stage::new().await;
-    for (target, control, stored) in [
-        ("/plain", "max-age=60", false),
-        ("/public", "public, max-age=60", true),
-        ("/shared", "s-maxage=60", true),
-    ] {
+    for (target, control, stored) in
+        [("/plain", "max-age=60", false), ("/public", "public, max-age=60", true), ("/shared", "s-maxage=60", true)]
+    {
         stage.origin.on(target, Script::ok("x").field("Cache-Control", control));
         let ask = Ask::get(HOST, target).with("Authorization", "Basic Zm9vOmJhcg==");
         assert_eq!(is_stored(&stage, &ask).await, stored, "{target}");
@@ -109,10 +107,9 @@ async fn unsafe_methods_and_bodies_go_past_the_store() {
 
 #[tokio::test]
 async fn lifetimes_come_from_the_response_within_the_site_s_bounds() {
-    let stage = Stage::with_site(
-        "default_ttl = \"10m\"\nmax_ttl = \"30m\"\n[sites.negative_ttl]\n404 = \"2m\"\n503 = \"1m\"",
-    )
-    .await;
+    let stage =
+        Stage::with_site("default_ttl = \"10m\"\nmax_ttl = \"30m\"\n[sites.negative_ttl]\n404 = \"2m\"\n503 = \"1m\"")
+            .await;
     let now = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(edge::clock::now().as_millis());
     let in_5_minutes = httpdate::fmt_http_date(now + std::time::Duration::from_secs(300));
     let date = httpdate::fmt_http_date(now);

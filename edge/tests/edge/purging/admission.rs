@@ -14,7 +14,9 @@ async fn fleet() -> (Fleet, Origin) {
         .site_of("blog", &["blog.example"], "docs")
         .pop("fra", 50.11, 8.68)
         .edit(|root| {
-            let deploy = root["tokens"].as_array_mut().and_then(|tokens| tokens.iter_mut().find(|token| token["id"].as_str() == Some("deploy")));
+            let deploy = root["tokens"]
+                .as_array_mut()
+                .and_then(|tokens| tokens.iter_mut().find(|token| token["id"].as_str() == Some("deploy")));
             deploy.expect("the token").as_table_mut().expect("a table").insert("sites".into(), vec!["docs"].into());
         })
         .start()

@@ -1,6 +1,6 @@
 //! Purges that meet a fetch on its way: what the origin sent before the purge answers nobody who came after it.
 
-use crate::stage::{Gate, HELD_BACK, HOST, Script, Stage, eventually, outcome, pattern, reply, replies, tag, url};
+use crate::stage::{Gate, HELD_BACK, HOST, Script, Stage, eventually, outcome, pattern, replies, reply, tag, url};
 use edge::wire::purge::{Mode, Target};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
