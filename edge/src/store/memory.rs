@@ -1,23 +1,21 @@
 //! Complete responses in moka, fills in flight beside it.
 
+mod slot;
+
 use super::body::Body;
 use super::entry::Entry;
 use super::lookup::{Lookup, Plan};
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Mark;
-use crate::core::vary::VaryRule;
 use crate::wire::stats::StoreStats;
-use arc_swap::ArcSwapOption;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 use parking_lot::Mutex;
+use slot::{Content, Slot, UNIT_BYTES};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Weights are counted in units of this many bytes: moka's are u32, which then reach 256 GiB for one entry.
-const UNIT_BYTES: u64 = 64;
 
 /// Fills in flight at once. Past it responses are passed without being stored; each fill has a client or a refresh
 /// behind it, so this is far above what the connection limit lets in.
@@ -30,66 +28,6 @@ const MAINTENANCE_MAX_BYTES: u64 = 32 << 20;
 
 /// How often a place is looked at whose content changes at that very moment.
 const MAX_LOOKS: usize = 8;
-
-/// What moka holds in a place.
-#[derive(Debug, Clone)]
-enum Slot {
-    Entry(Arc<Shelf>),
-    Varies(Arc<Varies>),
-}
-
-/// Holds a response until it has left the store. moka frees by epochs, which any thread that stands still holds up; the
-/// response, with its body, is let go at once.
-#[derive(Debug)]
-struct Shelf {
-    entry: ArcSwapOption<Entry>,
-    fence: PurgeSeq,
-    units: u32,
-}
-
-impl Shelf {
-    fn holds(&self, entry: &Arc<Entry>) -> bool {
-        self.entry.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, entry))
-    }
-}
-
-/// What is in a place: a response, or by what the responses to this URL vary.
-enum Content {
-    Entry(Arc<Entry>),
-    Varies(Arc<Varies>),
-}
-
-/// By what the responses to a URL vary, as the response to the fetch with this fence said.
-#[derive(Debug)]
-struct Varies {
-    rule: VaryRule,
-    fence: PurgeSeq,
-}
-
-impl Slot {
-    fn of(entry: &Arc<Entry>) -> Self {
-        let (fence, units) = (entry.fence, units(entry.bytes()));
-        Self::Entry(Arc::new(Shelf { entry: ArcSwapOption::new(Some(entry.clone())), fence, units }))
-    }
-
-    fn units(&self) -> u32 {
-        match self {
-            Self::Entry(shelf) => shelf.units,
-            Self::Varies(varies) => units(super::entry::OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64),
-        }
-    }
-
-    fn fence(&self) -> PurgeSeq {
-        match self {
-            Self::Entry(shelf) => shelf.fence,
-            Self::Varies(varies) => varies.fence,
-        }
-    }
-}
-
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
-}
 
 /// What a lookup found.
 #[derive(Debug, Clone)]
@@ -132,9 +70,7 @@ impl MemoryStore {
             .max_capacity(capacity_bytes / UNIT_BYTES)
             .weigher(|_, slot: &Slot| slot.units())
             .eviction_listener(move |_, slot, cause| {
-                if let Slot::Entry(shelf) = slot {
-                    shelf.entry.store(None);
-                }
+                slot.let_go();
                 if cause == moka::notification::RemovalCause::Size {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -168,15 +104,10 @@ impl MemoryStore {
 
     fn content(&self, key: &CacheKey) -> Option<Content> {
         for _ in 0..MAX_LOOKS {
-            match self.complete.get(key)? {
-                Slot::Varies(varies) => return Some(Content::Varies(varies)),
-                Slot::Entry(shelf) => {
-                    if let Some(entry) = shelf.entry.load_full() {
-                        return Some(Content::Entry(entry));
-                    }
-                    // It has left the store between the two looks; something else may be in its place by now.
-                }
+            if let Some(content) = self.complete.get(key)?.content() {
+                return Some(content);
             }
+            // It has left the store between the two looks; something else may be in its place by now.
         }
         None
     }
@@ -187,7 +118,7 @@ impl MemoryStore {
         let mut key = lookup.primary;
         let mut content = self.content(&key);
         if let Some(Content::Varies(varies)) = &content {
-            key = lookup.key_for(&varies.rule);
+            key = lookup.key_for(varies);
             content = self.content(&key);
         }
         lookup.set_key(key);
@@ -224,8 +155,7 @@ impl MemoryStore {
             vary: plan.vary,
         });
         if !entry.vary.is_empty() {
-            let varies = Varies { rule: entry.vary.clone(), fence };
-            self.put(lookup.primary, Slot::Varies(Arc::new(varies)));
+            self.put(lookup.primary, Slot::varies(entry.vary.clone(), fence));
         }
         let mut filling = self.filling.lock();
         let may_enter = match filling.get(&key) {
@@ -255,9 +185,8 @@ impl MemoryStore {
             fence,
             vary: old.vary.clone(),
         });
-        let put = fresh.clone();
         self.complete.entry(old.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
-            Some(Slot::Entry(stored)) if Arc::ptr_eq(&stored, old) => Op::Put(Slot::Entry(put)),
+            Some(stored) if stored.holds(old) => Op::Put(Slot::of(&fresh)),
             _ => Op::Nop,
         });
         fresh
@@ -266,7 +195,7 @@ impl MemoryStore {
     /// Drops an entry, if it is still the one in its place.
     pub fn forget(&self, entry: &Arc<Entry>) {
         self.complete.entry(entry.key).and_compute_with(|stored| match stored.map(moka::Entry::into_value) {
-            Some(Slot::Entry(stored)) if Arc::ptr_eq(&stored, entry) => Op::Remove,
+            Some(stored) if stored.holds(entry) => Op::Remove,
             _ => Op::Nop,
         });
     }

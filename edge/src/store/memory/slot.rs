@@ -1,0 +1,85 @@
+//! What is in a place of the store.
+
+use crate::core::id::PurgeSeq;
+use crate::core::vary::VaryRule;
+use crate::store::entry::{Entry, OVERHEAD_BYTES};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+
+/// Weights are counted in units of this many bytes: moka's are u32, which then reach 256 GiB for one entry.
+pub(super) const UNIT_BYTES: u64 = 64;
+
+/// What moka holds in a place: a response, or by what the responses to this URL vary.
+#[derive(Debug, Clone)]
+pub(super) struct Slot(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    content: What,
+    /// The fence of the fetch that it comes from.
+    fence: PurgeSeq,
+    units: u32,
+}
+
+#[derive(Debug)]
+enum What {
+    /// `None` once it has left the store. moka frees by epochs, which any thread that stands still holds up; the
+    /// response, with its body, is let go at once.
+    Entry(ArcSwapOption<Entry>),
+    Varies(Arc<VaryRule>),
+}
+
+/// What is found in a place.
+#[derive(Debug)]
+pub(super) enum Content {
+    Entry(Arc<Entry>),
+    Varies(Arc<VaryRule>),
+}
+
+impl Slot {
+    pub(super) fn of(entry: &Arc<Entry>) -> Self {
+        let content = What::Entry(ArcSwapOption::new(Some(entry.clone())));
+        Self(Arc::new(Held { content, fence: entry.fence, units: units(entry.bytes()) }))
+    }
+
+    pub(super) fn varies(rule: VaryRule, fence: PurgeSeq) -> Self {
+        let bytes = OVERHEAD_BYTES + 64 * rule.fields().len() as u64;
+        Self(Arc::new(Held { content: What::Varies(Arc::new(rule)), fence, units: units(bytes) }))
+    }
+
+    /// What it takes, in [`UNIT_BYTES`].
+    pub(super) fn units(&self) -> u32 {
+        self.0.units
+    }
+
+    pub(super) fn fence(&self) -> PurgeSeq {
+        self.0.fence
+    }
+
+    /// Whether it holds this very entry.
+    pub(super) fn holds(&self, entry: &Arc<Entry>) -> bool {
+        match &self.0.content {
+            What::Entry(held) => held.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, entry)),
+            What::Varies(_) => false,
+        }
+    }
+
+    /// What it holds; `None` if it has left the store.
+    pub(super) fn content(&self) -> Option<Content> {
+        match &self.0.content {
+            What::Entry(held) => held.load_full().map(Content::Entry),
+            What::Varies(rule) => Some(Content::Varies(rule.clone())),
+        }
+    }
+
+    /// It leaves the store.
+    pub(super) fn let_go(&self) {
+        if let What::Entry(held) = &self.0.content {
+            held.store(None);
+        }
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+}
