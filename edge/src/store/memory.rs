@@ -5,7 +5,6 @@ mod slot;
 use super::body::Body;
 use super::entry::Entry;
 use super::lookup::{Lookup, Plan};
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Mark;
 use crate::wire::stats::StoreStats;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::freshness::{Freshness, LifetimePolicy};
-use crate::core::id::{SiteId, Tag};
+use crate::core::id::{PurgeSeq, SiteId, Tag};
 use crate::core::purge::Subject;
 use crate::core::store_rule::ResponseHead;
 use crate::core::time::Timestamp;
