@@ -3,6 +3,7 @@
 use crate::stage::{Exchange, HOST, Origin, Script, Stage, docs, eventually, outcome};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
+use scenarios::fleet::View;
 
 /// Everything that a client might make up about the way here.
 fn forged(target: &str) -> Ask {
@@ -130,6 +131,30 @@ async fn an_absolute_target_is_asked_for_as_a_path() {
     assert_eq!(answer, Ok((200, b"x".to_vec())));
     assert_eq!(outcome(&stage.get("/a?b").await), Outcome::Hit);
     assert_eq!(stage.origin.last("/a?b").field("host"), Some(HOST));
+}
+
+#[tokio::test]
+async fn a_request_that_goes_round_in_circles_is_ended() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::cached("x"));
+    let passed = Ask::get(HOST, "/a").with("CDN-Loop", "other.example, tidewall; v=1");
+    assert_eq!(stage.send(&passed).await.text(), "x");
+    assert_eq!(stage.origin.last("/a").field("cdn-loop"), Some("other.example, tidewall; v=1, tidewall"));
+    let circling = Ask::get(HOST, "/b").with("CDN-Loop", "tidewall, tidewall, tidewall");
+    assert_eq!(stage.send(&circling).await.status.as_u16(), 508);
+    assert_eq!(stage.origin.count("/b"), 0);
+}
+
+/// An origin's address that leads back to the node itself.
+#[tokio::test]
+async fn a_node_that_is_its_own_origin_says_so() {
+    let origin = Origin::start().await;
+    let mut plan = docs(&origin).pop("fra", 50.11, 8.68).reserve().expect("addresses");
+    let node = plan.nodes()[0].public;
+    plan.view("fra", View { origins: [("docs".to_owned(), node)].into(), ..View::default() });
+    let fleet = plan.start().await.expect("a fleet");
+    let reply = fleet.node("fra-1").get(HOST, "/a").await.expect("an answer");
+    assert_eq!(reply.status.as_u16(), 508, "{}", reply.text());
 }
 
 #[tokio::test]

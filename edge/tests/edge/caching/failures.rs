@@ -138,6 +138,25 @@ async fn errors_of_the_origin_are_passed_on_as_they_are() {
     }
 }
 
+/// RFC 9112 §6.3: chunks outweigh a length, which must not be passed on beside them.
+#[tokio::test]
+async fn two_framings_of_a_response_are_read_as_one() {
+    let stage = Stage::new().await;
+    let both = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
+                5\r\nhello\r\n0\r\n\r\n";
+    stage.origin.on("/a", Script::raw(both));
+    for did in [Outcome::Miss, Outcome::Hit] {
+        let reply = stage.get("/a").await;
+        expect(&reply, 200, "hello", did);
+        assert_ne!(reply.header("content-length"), Some("3"));
+    }
+    let no_body = "HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\n";
+    stage.origin.on("/b", Script::raw(no_body));
+    for did in [Outcome::Miss, Outcome::Hit] {
+        expect(&stage.get("/b").await, 204, "", did);
+    }
+}
+
 #[tokio::test]
 async fn interim_responses_do_not_take_the_place_of_the_final_one() {
     let stage = Stage::new().await;

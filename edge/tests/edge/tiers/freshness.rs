@@ -143,7 +143,7 @@ async fn what_is_purged_softly_never_becomes_fresh_while_the_origin_fails() {
         // The next refresh begins once the node has noticed that the last one has failed.
         eventually("another refresh", async || {
             expect(&get(&fleet, "fra-1", "/a").await, 200, "old", Outcome::Stale);
-            origin.count("/a") == n
+            origin.count("/a") >= n
         })
         .await;
         origin.answered("/a", n).await;

@@ -103,6 +103,22 @@ async fn a_post_that_a_shield_dies_with_is_not_sent_again() {
     assert_eq!(origin.count(&target), before + 1);
 }
 
+/// Stops a node where it stands.
+async fn stop(fleet: &Fleet, node: &str) {
+    fleet.signal(node, Signal::STOP).expect("it runs");
+    let pid = fleet.node(node).process().pid().expect("it runs");
+    let stands = |thread: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+        // The name of the program, in parentheses, comes before the state.
+        std::io::Result::Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    };
+    eventually("all its threads stand still", async || {
+        let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+        threads.all(|thread| stands(thread).unwrap_or(false))
+    })
+    .await;
+}
+
 /// It accepts connections, which the system does for it, and says nothing.
 #[tokio::test]
 async fn a_shield_that_hangs_is_passed_by() {
@@ -110,7 +126,7 @@ async fn a_shield_that_hangs_is_passed_by() {
     let (fleet, origin) = two_shields(timeouts).await;
     let target = target_of(&fleet, &origin, "shield-1").await;
     origin.on(&target, Script::cached("good"));
-    fleet.signal("shield-1", Signal::STOP).expect("it stops");
+    stop(&fleet, "shield-1").await;
     let reply = get(&fleet, "fra-1", &target).await;
     expect(&reply, 200, "good", Outcome::Miss);
     assert!(reply.header("cache-status").is_some_and(|text| text.starts_with("shield-2;")), "{:?}", reply.headers);
