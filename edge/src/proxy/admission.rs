@@ -53,6 +53,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     ctx.tier = told
         .zip(ctx.snapshot.tier_key.as_ref())
         .and_then(|(told, key)| TierHop::verify(told, key, &authority.to_ascii_lowercase(), target));
+    let passed = usize::from(ctx.tier.is_some());
+    ctx.is_back = detect_loop(&request.headers, CDN_NAME, passed) != Loop::None;
     let scheme = match &ctx.tier {
         Some(hop) => hop.scheme,
         None if over_tls => Scheme::Https,

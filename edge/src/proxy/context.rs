@@ -76,6 +76,8 @@ pub struct Context {
     pub(super) request_id: String,
     /// What the tier below says, if the request came from one.
     pub(super) tier: Option<TierHop>,
+    /// The request has passed this CDN before, as more than a tier's request has.
+    pub(super) is_back: bool,
     pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
     pub(super) rules: Set,
     pub(super) pass: Option<Pass>,
@@ -96,6 +98,7 @@ impl Context {
             snapshot,
             request_id: String::new(),
             tier: None,
+            is_back: false,
             target: None,
             rules: Set::default(),
             pass: None,
@@ -143,6 +146,10 @@ impl Context {
         }
         apply_changes(&mut sent, &self.rules.request_headers);
         let lookup = Lookup::new(url.cache_key(), sent, site.vary, Subject::new(url, &[]));
+        if self.is_back {
+            // The one that it would wait for may be itself.
+            lookup.set_waits_for_nobody();
+        }
         let lookup = Arc::new(lookup);
         self.lookup = Some(lookup.clone());
         Ok(lookup)

@@ -48,6 +48,7 @@ struct State {
     served: Option<Arc<Entry>>,
     collapsed: bool,
     is_refresh: bool,
+    waits_for_nobody: bool,
     refused_for_good: bool,
 }
 
@@ -140,7 +141,13 @@ impl Lookup {
 
     /// How the request gets along with others: as what the last lookup found demands.
     pub fn collapse(&self) -> Collapse {
-        self.state.lock().collapse
+        let state = self.state.lock();
+        if state.waits_for_nobody { Collapse::Alone } else { state.collapse }
+    }
+
+    /// Notes that the request must not wait for others, whatever is found.
+    pub fn set_waits_for_nobody(&self) {
+        self.state.lock().waits_for_nobody = true;
     }
 
     /// Sets how the request gets along with others.

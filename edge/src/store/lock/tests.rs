@@ -163,6 +163,22 @@ fn refreshes_run_one_at_a_time_and_validations_side_by_side() {
 }
 
 #[test]
+fn a_request_that_came_back_does_not_wait_for_itself() {
+    let (lock, _) = lock();
+    let (_, key) = request("/a");
+    let permit = write(&lock, &key);
+    let (lookup, back) = request("/a");
+    lookup.set_waits_for_nobody();
+    for collapse in [Collapse::Join, Collapse::Refresh] {
+        lookup.set_collapse(collapse);
+        let own = write(&lock, &back);
+        lock.release(&back, own, LockStatus::Done);
+    }
+    read(&lock, &request("/a").1);
+    lock.release(&key, permit, LockStatus::Done);
+}
+
+#[test]
 fn a_lock_that_nobody_will_release_is_taken_over() {
     let (lock, _) = lock();
     let (_, key) = request("/a");

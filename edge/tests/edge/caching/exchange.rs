@@ -145,16 +145,22 @@ async fn a_request_that_goes_round_in_circles_is_ended() {
     assert_eq!(stage.origin.count("/b"), 0);
 }
 
-/// An origin's address that leads back to the node itself.
+/// An origin's address that leads back to the edge. It says so at once: no request waits for itself.
 #[tokio::test]
-async fn a_node_that_is_its_own_origin_says_so() {
-    let origin = Origin::start().await;
-    let mut plan = docs(&origin).pop("fra", 50.11, 8.68).reserve().expect("addresses");
-    let node = plan.nodes()[0].public;
-    plan.view("fra", View { origins: [("docs".to_owned(), node)].into(), ..View::default() });
-    let fleet = plan.start().await.expect("a fleet");
-    let reply = fleet.node("fra-1").get(HOST, "/a").await.expect("an answer");
-    assert_eq!(reply.status.as_u16(), 508, "{}", reply.text());
+async fn an_origin_that_is_a_node_is_noticed() {
+    for tiers in [1, 2] {
+        let origin = Origin::start().await;
+        let builder = docs(&origin).pop("fra", 50.11, 8.68);
+        let builder = if tiers == 2 { builder.shield("shield-1") } else { builder };
+        let mut plan = builder.reserve().expect("addresses");
+        let edge = plan.nodes()[0].public;
+        for pop in ["fra", "shield-1"] {
+            plan.view(pop, View { origins: [("docs".to_owned(), edge)].into(), ..View::default() });
+        }
+        let fleet = plan.start().await.expect("a fleet");
+        let reply = fleet.node("fra-1").get(HOST, "/a").await.expect("an answer");
+        assert_eq!(reply.status.as_u16(), 508, "{tiers} tiers: {}", reply.text());
+    }
 }
 
 #[tokio::test]
