@@ -5,6 +5,7 @@ pub mod id;
 pub mod time;
 
 pub mod key;
+pub mod reference;
 pub mod url;
 
 pub mod cache_control;
@@ -15,6 +16,8 @@ pub mod store_rule;
 pub mod validate;
 pub mod vary;
 
+pub mod cache_groups;
+pub mod invalidate;
 pub mod purge;
 pub mod tags;
 

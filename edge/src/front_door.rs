@@ -5,8 +5,11 @@
 //! and hands everything else over with its bytes untouched. (The express lane, which answers hits on the spot, will
 //! stand between the two.)
 
+mod date;
 mod head;
 mod stream;
+
+pub(crate) use date::DATE_FIELD;
 
 use crate::clock;
 use crate::node::NodeState;
@@ -79,7 +82,7 @@ impl FrontDoor {
                 Err(NoRequest::Over) => return,
                 Err(NoRequest::Refused(refusal)) => return self.refuse(stream, &refusal).await,
                 Err(NoRequest::Http2) => {
-                    stream.allow(None);
+                    stream.open();
                     ServerApp::process_new(&self.proxy, stream, shutdown).await;
                     return;
                 }

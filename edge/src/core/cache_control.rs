@@ -245,6 +245,30 @@ impl RequestDirectives {
     }
 }
 
+/// How far a site follows the directives of requests. They are advice (RFC 9111 §5.2.1), and some of them let any client
+/// send each of its requests to the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientDirectives {
+    /// Those that cost the origin nothing count: `only-if-cached`, `max-stale`, `stale-if-error`, `no-transform`. Those
+    /// by which a client forces a fetch, or keeps a response out of the cache, don't.
+    #[default]
+    Harmless,
+    /// All of them.
+    All,
+}
+
+impl ClientDirectives {
+    /// What counts of a request's directives.
+    pub fn heeded(self, asked: &RequestDirectives) -> RequestDirectives {
+        match self {
+            Self::All => asked.clone(),
+            Self::Harmless => {
+                RequestDirectives { no_store: false, no_cache: false, max_age: None, min_fresh: None, ..asked.clone() }
+            }
+        }
+    }
+}
+
 /// One directive of `Cache-Control`, its name in lower case.
 struct Directive<'a> {
     name: String,

@@ -33,13 +33,9 @@ pub enum Lease {
     Absent,
 }
 
-/// What a site and the node's state say about reuse. The default is RFC 9111 with a held lease, and requests have no
-/// say.
+/// What a site and the node's state say about reuse. The default is RFC 9111 with a held lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReusePolicy {
-    /// Follow the request's `Cache-Control` (RFC 9111 §5.2.1). Advice, which lets clients send each request to the
-    /// origin; an edge does not follow it by default.
-    pub honour_request_directives: bool,
     /// How long after a soft purge the purged response may still be served while it is refreshed, or instead of an
     /// error. `None`: as long as the response's own windows allow.
     pub soft_purge_bound: Option<Duration>,
@@ -141,7 +137,8 @@ impl RefetchReason {
 /// age. A soft purge is the operator's word, not the origin's: while the response is fresh by the origin's word,
 /// `must-revalidate` and its like don't stop it from being served within the bound; once that is over, they do.
 ///
-/// Pass [`RequestDirectives::NONE`] when the site doesn't follow the request; they are then not looked at.
+/// `req` is what the site heeds of the request's directives
+/// ([`super::cache_control::ClientDirectives::heeded`]).
 pub fn reuse(
     req: &RequestDirectives,
     freshness: &Freshness,
@@ -158,7 +155,6 @@ pub fn reuse(
     if freshness.needs_validation_always() {
         return Reuse::MustRevalidate(RevalidateReason::NoCache);
     }
-    let req = if policy.honour_request_directives { req } else { &RequestDirectives::NONE };
     if let Some(reason) = demanded(req, freshness, now) {
         return Reuse::MustRevalidate(reason);
     }
@@ -229,8 +225,8 @@ pub enum Forward {
 }
 
 /// Whether a request that the cache can't answer may go upstream.
-pub fn forward(req: &RequestDirectives, policy: &ReusePolicy) -> Forward {
-    match policy.honour_request_directives && req.only_if_cached {
+pub fn forward(req: &RequestDirectives) -> Forward {
+    match req.only_if_cached {
         true => Forward::OnlyIfCached,
         false => Forward::Allowed,
     }

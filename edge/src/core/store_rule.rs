@@ -5,7 +5,7 @@ pub mod head;
 pub use head::{RequestHead, ResponseHead};
 
 use super::cache_control::fields::{parse_digits, remove_hop_by_hop};
-use super::cache_control::{FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
+use super::cache_control::{ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
 use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
 use super::time::{Timestamp, http_date_value, parse_http_date};
 use super::validate::validators;
@@ -22,11 +22,11 @@ pub struct StorePolicy {
     pub lifetime: LifetimePolicy,
     /// The site's rules say that requests like this one go past the cache.
     pub pass: bool,
-    /// Store responses that set cookies, `Set-Cookie` included: each client then gets the first one's cookies.
+    /// Store responses that set cookies, `Set-Cookie` included: each client then gets the first one's cookies. RFC 9111
+    /// §7.3 allows it, and asks origins to say `private` where they mind; too many don't, so a site must ask for it.
     pub store_set_cookie: bool,
-    /// Follow the request's `Cache-Control: no-store` (RFC 9111 §5.2.1.5). Clients can then keep things out of the
-    /// cache, so an edge does not by default; request directives are advice (§5.2.1).
-    pub honour_request_directives: bool,
+    /// How far requests' own directives are followed: `no-store` (RFC 9111 §5.2.1.5) keeps things out of the cache.
+    pub client_directives: ClientDirectives,
     /// Responses whose `Content-Length` exceeds this are not stored; one that turns out to be longer is the store's
     /// to refuse.
     pub max_object_bytes: Option<u64>,
@@ -68,7 +68,7 @@ pub enum NoStore {
     VaryUnreadable,
     /// Tags that can't be read, or are too many: a purge by one that was lost would miss the response.
     TagsUnreadable,
-    /// A part of a representation: 206, or a `Content-Range`.
+    /// A part of a representation (206), which is kept by other rules.
     Partial,
     /// The status can't be cached without a stated lifetime, or not at all.
     Status,
@@ -182,7 +182,7 @@ fn refused_by_site_or_request(req: RequestHead<'_>, policy: &StorePolicy) -> Opt
     if has_body(req.headers) {
         return Some(NoStore::RequestBody);
     }
-    if policy.honour_request_directives && RequestDirectives::from_headers(req.headers).no_store {
+    if policy.client_directives.heeded(&RequestDirectives::from_headers(req.headers)).no_store {
         return Some(NoStore::RequestNoStore);
     }
     None
@@ -212,7 +212,8 @@ fn refused_by_response(
     if sets_cookie && !policy.store_set_cookie {
         return Some(NoStore::SetCookie);
     }
-    if resp.status == StatusCode::PARTIAL_CONTENT || resp.headers.contains_key(header::CONTENT_RANGE) {
+    // A `Content-Range` in a response of another status has no meaning (RFC 9110 §14.4).
+    if resp.status == StatusCode::PARTIAL_CONTENT {
         return Some(NoStore::Partial);
     }
     if let (Some(bound), Some(length)) = (policy.max_object_bytes, content_length(resp.headers))
@@ -273,8 +274,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(|line| parse_digits(line.as_bytes()))
 }
 
-/// `Set-Cookie2` is long dead (RFC 6265 §9.4), but means the same to whoever still sends it.
-const COOKIE_SETTERS: [&str; 2] = ["set-cookie", "set-cookie2"];
+/// The fields that set cookies. `Set-Cookie2` is long dead (RFC 6265 §9.4), but means the same to whoever still sends it.
+pub const COOKIE_SETTERS: [&str; 2] = ["set-cookie", "set-cookie2"];
 
 #[cfg(test)]
 mod tests;

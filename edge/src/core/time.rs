@@ -85,10 +85,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Reads an HTTP date in any of its three forms (RFC 9110 §5.6.7).
+/// Reads an HTTP date in any of its three forms (RFC 9110 §5.6.7), in any case, as RFC 9111 §4.2 asks of caches; the name
+/// of the weekday need not fit the date, since nothing depends on it.
 ///
-/// `None` for anything else: names in the wrong case, another zone than GMT, a weekday that doesn't fit the date, a
-/// leap second. What that means is the field's business; an `Expires` that can't be read means "already expired".
+/// `None` for anything else: another zone than GMT, a date that the calendar doesn't have, a leap second. What that
+/// means is the field's business; an `Expires` that can't be read means "already expired".
 ///
 /// A two-digit year (RFC 850 form) from 70 to 99 is read as 19xx and from 00 to 69 as 20xx. The RFC's rule of "at
 /// most 50 years ahead" would need a clock; where the two disagree, this reading is in the past, hence stale.
@@ -102,7 +103,32 @@ pub fn parse_http_date_bytes(value: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let text = std::str::from_utf8(value).ok()?;
-    httpdate::parse_http_date(text).ok().map(Timestamp::from_system_time)
+    let read = |text: &str| httpdate::parse_http_date(text).ok().map(Timestamp::from_system_time);
+    // What `httpdate` reads is the rule; the rest is brought into that form first.
+    read(text).or_else(|| respelt(text).find_map(|text| read(&text)))
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// A date in the case that the RFC writes it in, once with each name of a weekday; nothing for what doesn't begin like a
+/// date.
+fn respelt(text: &str) -> impl Iterator<Item = String> {
+    let text = text.trim_matches([' ', '\t']);
+    let name = &text[..text.bytes().take_while(u8::is_ascii_alphabetic).count()];
+    let is_long = name.len() > 3;
+    let begins_like_a_date =
+        WEEKDAYS.iter().any(|day| name.eq_ignore_ascii_case(if is_long { day } else { &day[..3] }));
+    let mut rest = String::with_capacity(text.len());
+    let mut within_word = false;
+    for c in text[name.len()..].chars() {
+        rest.push(if within_word { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
+        within_word = c.is_ascii_alphabetic();
+    }
+    if let Some(stem) = rest.strip_suffix("Gmt") {
+        rest = format!("{stem}GMT");
+    }
+    let days = if begins_like_a_date { &WEEKDAYS[..] } else { &[] };
+    days.iter().map(move |day| format!("{}{rest}", if is_long { day } else { &day[..3] }))
 }
 
 /// Writes a point as an IMF-fixdate (RFC 9110 §5.6.7), as in `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -145,14 +171,27 @@ mod tests {
     }
 
     #[test]
+    fn dates_in_any_case_and_with_any_weekday() {
+        check("SUN, 06 nov 1994 08:49:37 gmt", Some(784_111_777));
+        check("sunday, 06-NOV-94 08:49:37 GMT", Some(784_111_777));
+        check("Sun NOV  6 08:49:37 1994", Some(784_111_777));
+        check("Mon, 06 Nov 1994 08:49:37 GMT", Some(784_111_777));
+        check("Mon Nov  6 08:49:37 1994", Some(784_111_777));
+    }
+
+    #[test]
     fn what_is_not_a_date() {
         for text in [
             "",
             "0",
             "-1",
-            "Mon, 06 Nov 1994 08:49:37 GMT",
-            "Sun, 06 NOV 1994 08:49:37 GMT",
+            "Xyz, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37 AEST",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08.49.37 GMT",
+            "Sun,  06 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 8:49:37 GMT",
             "Sun, 06 Nov 94 08:49:37 GMT",
             "Thu, 29 Feb 1900 12:00:00 GMT",

@@ -2,11 +2,13 @@
 //! merging a 304 into it, and answering a client that asks the same of us.
 
 mod etag;
+mod head;
 
 pub use etag::{Comparison, EntityTag, TagList};
+pub use head::{HeadEffect, head_effect};
 
 use super::cache_control::fields::{is_hop_by_hop, remove_hop_by_hop};
-use super::store_rule::{RequestHead, ResponseHead};
+use super::store_rule::{COOKIE_SETTERS, RequestHead, ResponseHead, StorePolicy};
 use super::time::{Timestamp, http_date_value, parse_http_date};
 use http::header::{self, Entry, HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
@@ -89,16 +91,26 @@ pub fn selects(stored: &HeaderMap, not_modified: &HeaderMap) -> Selects {
 }
 
 /// The stored head as a 304 updates it (RFC 9111 §3.2, §4.3.4): each field of the 304 replaces all lines of that name,
-/// but for those that describe the stored body (`Content-Length`, `Content-Encoding`, `Content-Range`), those of one
-/// hop, and cookies, which are for the client that asked.
+/// but for those that describe the stored body (`Content-Length`, `Content-Encoding`, `Content-Range` and digests of it)
+/// and those of one hop. Cookies are for the client that asked, unless the site stores them.
 ///
 /// `Age` is the 304's or none, `Date` the 304's or `response_time`: the stored ones speak of an earlier exchange. The
 /// outcome is a head *as received*: ask [`super::store_rule::may_store`] again, work out
 /// [`super::freshness::Freshness`] with the times of the validation, and store what
 /// [`super::store_rule::stored_head`] makes of it.
-pub fn merge_304(stored: &HeaderMap, not_modified: &HeaderMap, response_time: Timestamp) -> HeaderMap {
+pub fn merge_304(
+    stored: &HeaderMap,
+    not_modified: &HeaderMap,
+    response_time: Timestamp,
+    policy: &StorePolicy,
+) -> HeaderMap {
     let mut update = not_modified.clone();
     remove_hop_by_hop(&mut update);
+    if !policy.store_set_cookie {
+        for name in COOKIE_SETTERS {
+            update.remove(name);
+        }
+    }
     let mut merged = stored.clone();
     merged.remove(header::AGE);
     merged.insert(header::DATE, http_date_value(response_time));
@@ -207,12 +219,13 @@ fn last_change(stored: &HeaderMap, response_time: Timestamp) -> Timestamp {
     date(header::LAST_MODIFIED).or_else(|| date(header::DATE)).unwrap_or(response_time).floor_to_second()
 }
 
-/// Fields of a 304 that don't update the stored head.
+/// Fields of a 304 that don't update the stored head: those that speak of the stored body's very bytes, which stay as
+/// they are (RFC 9111 §3.2: omitted "to ensure integrity of the stored response"), and those of one hop.
 fn is_kept_in_304(name: &HeaderName) -> bool {
     is_hop_by_hop(name)
         || matches!(
             name.as_str(),
-            "content-length" | "content-encoding" | "content-range" | "set-cookie" | "set-cookie2"
+            "content-length" | "content-encoding" | "content-range" | "content-md5" | "content-digest"
         )
 }
 

@@ -3,7 +3,12 @@
 //! A response's `Vary` becomes a [`VaryRule`]; the rule and a request's fields become a variant key. Two requests match
 //! exactly when their keys are equal.
 
-use super::cache_control::fields::{line_members, list_members, parse_digits, trim_ows};
+mod language;
+
+pub use language::normalise_accept_language;
+
+use super::cache_control::fields::{line_members, list_members, set_text, trim_ows};
+use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 use thiserror::Error;
 
@@ -29,6 +34,8 @@ pub enum VaryRefusal {
 pub struct VaryPolicy {
     /// How `Accept-Encoding` is compared.
     pub accept_encoding: AcceptEncoding,
+    /// How `Accept-Language` is compared.
+    pub accept_language: AcceptLanguage,
 }
 
 /// How `Accept-Encoding` is compared.
@@ -40,6 +47,33 @@ pub enum AcceptEncoding {
     Normalised,
     /// As it stands, but for whitespace around commas.
     AsReceived,
+}
+
+/// How `Accept-Language` is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceptLanguage {
+    /// As it stands, but for case and whitespace.
+    #[default]
+    AsReceived,
+    /// Without regard to the order of ranges of equal weight: see [`normalise_accept_language`]. The request that goes
+    /// upstream must then carry the normalised value.
+    Normalised,
+}
+
+impl VaryPolicy {
+    /// Puts the fields that are compared in one form into that form: what goes upstream, and what variants are told
+    /// apart by.
+    pub fn normalise(&self, request: &mut HeaderMap) {
+        if self.accept_encoding == AcceptEncoding::Normalised {
+            let value = normalise_accept_encoding(request);
+            request.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+        }
+        if self.accept_language == AcceptLanguage::Normalised
+            && let Some(value) = normalise_accept_language(request)
+        {
+            set_text(request, header::ACCEPT_LANGUAGE, value);
+        }
+    }
 }
 
 /// The request fields that a response depends on: in lower case, sorted, each once.
@@ -104,15 +138,26 @@ impl VaryRule {
         }
         let mut hasher = blake3::Hasher::new();
         // The policy is part of the key: the same bytes mean other values under another policy.
-        hasher.update(DOMAIN).update(&[match policy.accept_encoding {
+        let encoding = match policy.accept_encoding {
             AcceptEncoding::Normalised => 1,
             AcceptEncoding::AsReceived => 2,
-        }]);
+        };
+        let language = match policy.accept_language {
+            AcceptLanguage::Normalised => 1,
+            AcceptLanguage::AsReceived => 2,
+        };
+        hasher.update(DOMAIN).update(&[encoding, language]);
         for name in &self.fields {
             frame(&mut hasher, name.as_str().as_bytes());
             if *name == header::ACCEPT_ENCODING && policy.accept_encoding == AcceptEncoding::Normalised {
                 hasher.update(&[PRESENT]);
                 frame(&mut hasher, normalise_accept_encoding(request_headers).as_bytes());
+            } else if *name == header::ACCEPT_LANGUAGE
+                && policy.accept_language == AcceptLanguage::Normalised
+                && let Some(value) = normalise_accept_language(request_headers)
+            {
+                hasher.update(&[PRESENT]);
+                frame(&mut hasher, value.as_bytes());
             } else {
                 match joined_value(request_headers, name) {
                     None => drop(hasher.update(&[ABSENT])),
@@ -170,21 +215,27 @@ fn frame(hasher: &mut blake3::Hasher, bytes: &[u8]) {
 
 /// Whether a parameter of a coding is a weight of zero, or one that can't be read (RFC 9110 §12.4.2).
 fn is_refusal(parameter: &[u8]) -> bool {
-    let Some((&name, weight)) = parameter.split_first() else { return false };
+    let is_weight = parameter.first().is_some_and(|name| name.eq_ignore_ascii_case(&b'q'));
+    is_weight && weight(parameter).is_none_or(|thousandths| thousandths == 0)
+}
+
+/// Reads a weight, `q=0.5`, in thousandths; `None` for anything else (RFC 9110 §12.4.2).
+fn weight(parameter: &[u8]) -> Option<u16> {
+    let (&name, rest) = parameter.split_first()?;
+    let value = trim_ows(trim_ows(rest).strip_prefix(b"=")?);
     if !name.eq_ignore_ascii_case(&b'q') {
-        return false;
+        return None;
     }
-    let Some(weight) = trim_ows(weight).strip_prefix(b"=") else { return true };
-    let (whole, fraction) = match trim_ows(weight) {
+    let (whole, fraction) = match value {
         [whole @ (b'0' | b'1')] => (*whole, &b""[..]),
         [whole @ (b'0' | b'1'), b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),
-        _ => return true,
+        _ => return None,
     };
-    match (whole, if fraction.is_empty() { Some(0) } else { parse_digits(fraction) }) {
-        (b'1', Some(0)) => false,
-        (b'0', Some(thousandths)) => thousandths == 0,
-        _ => true,
+    let mut thousandths = if whole == b'1' { 1000 } else { 0 };
+    for (digit, unit) in fraction.iter().zip([100, 10, 1]) {
+        thousandths += u16::from(digit.is_ascii_digit().then(|| digit - b'0')?) * unit;
     }
+    (thousandths <= 1000).then_some(thousandths)
 }
 
 /// All lines of a field as one value: members joined by single commas. `None` when there is no line.

@@ -5,11 +5,13 @@
 //! one. While a request is being answered the session reads on only to learn whether the client is still there; then
 //! this stream keeps what arrives and says nothing, so pipelined requests are neither lost nor mixed up.
 //!
-//! Writes are gathered: a head and a small body leave in one system call.
+//! Writes are gathered: a head and a small body leave in one system call. Each head is looked at on its way out, for its
+//! Date ([`super::date`]).
 //!
 //! Whoever drops a stream may leave bytes of the client's unread. Closing the connection then would reset it, and could
 //! take the last response with it; so the front door can ask for what is left of a connection ([`ClientStream::watch`]).
 
+use super::date::{Written, write_head};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -43,6 +45,8 @@ pub(super) struct ClientStream {
     /// How many more bytes may be handed out; `None` for no bound.
     allowance: Option<u64>,
     gathered: BytesMut,
+    /// The next bytes written are a response's head.
+    head_due: bool,
 }
 
 impl ClientStream {
@@ -54,6 +58,7 @@ impl ClientStream {
             early: BytesMut::new(),
             allowance: Some(0),
             gathered: BytesMut::new(),
+            head_due: false,
         }
     }
 
@@ -79,9 +84,16 @@ impl ClientStream {
         inner.read_buf(early).await
     }
 
-    /// Lets the next `bytes` bytes out; `None` for all that come.
+    /// Lets the next `bytes` bytes out; `None` for all that come. They are one request, whose response is due.
     pub(super) fn allow(&mut self, bytes: Option<u64>) {
         self.allowance = bytes;
+        self.head_due = true;
+    }
+
+    /// Lets everything through, untouched, in both directions.
+    pub(super) fn open(&mut self) {
+        self.allowance = None;
+        self.head_due = false;
     }
 
     /// Whether the session took all that it was allowed: only then is what follows the next request.
@@ -153,6 +165,12 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.head_due {
+            // A head comes in one piece, and is bounded: it is taken whole, whatever is gathered already.
+            let this = &mut *self;
+            this.head_due = write_head(buf, &mut this.gathered) == Written::Interim;
+            return Poll::Ready(Ok(buf.len()));
+        }
         if self.gathered.len() + buf.len() <= GATHER_BYTES {
             self.gathered.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));

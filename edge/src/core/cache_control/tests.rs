@@ -220,3 +220,19 @@ proptest! {
         prop_assert!(ResponseDirectives::from_cache_control(&headers).no_store);
     }
 }
+
+#[test]
+fn what_a_site_heeds_of_a_request() {
+    let mut headers = HeaderMap::new();
+    let all = "no-cache, no-store, max-age=1, min-fresh=2, max-stale=3, only-if-cached, no-transform, stale-if-error=4";
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(all));
+    let asked = RequestDirectives::from_headers(&headers);
+    assert_eq!(ClientDirectives::All.heeded(&asked), asked);
+    let heeded = ClientDirectives::Harmless.heeded(&asked);
+    let costs = (heeded.no_cache, heeded.no_store, heeded.max_age, heeded.min_fresh);
+    assert_eq!(costs, (false, false, None, None));
+    assert_eq!(
+        (heeded.max_stale, heeded.only_if_cached, heeded.stale_if_error),
+        (asked.max_stale, true, asked.stale_if_error)
+    );
+}

@@ -2,7 +2,7 @@
 
 use crate::core::id::{SiteId, Tag};
 use crate::core::key::Framed;
-use crate::core::url::SiteUrl;
+use crate::core::url::{Scheme, SiteUrl};
 use std::fmt;
 use thiserror::Error;
 
@@ -69,6 +69,17 @@ pub enum Selector {
         /// The tag.
         tag: Tag,
     },
+    /// Every response of an origin, as RFC 9110 §4.3.1 defines one, that was stored with this group (RFC 9875).
+    Group {
+        /// The site that the host belongs to.
+        site: SiteId,
+        /// The scheme.
+        scheme: Scheme,
+        /// The host.
+        host: String,
+        /// The group.
+        group: String,
+    },
     /// Every URL of a host.
     Host {
         /// The site that the host belongs to.
@@ -117,6 +128,10 @@ fn site_id(site: &SiteId) -> SelectorId {
     id(b"site", site, &[])
 }
 
+fn group_id(site: &SiteId, scheme: Scheme, host: &str, group: &str) -> SelectorId {
+    id(b"group", site, &[scheme.as_str().as_bytes(), host.as_bytes(), group.as_bytes()])
+}
+
 fn tag_id(site: &SiteId, tag: &Tag) -> SelectorId {
     id(b"tag", site, &[tag.as_str().as_bytes()])
 }
@@ -142,6 +157,7 @@ impl Selector {
             Self::Url { site, .. }
             | Self::Prefix { site, .. }
             | Self::Tag { site, .. }
+            | Self::Group { site, .. }
             | Self::Host { site, .. }
             | Self::Site { site } => Some(site),
             Self::Everything => None,
@@ -154,6 +170,7 @@ impl Selector {
             Self::Url { site, host, path, query } => url_id(site, host, path, query.as_deref()),
             Self::Prefix { site, host, path } => prefix_id(site, host, path.as_bytes()),
             Self::Tag { site, tag } => tag_id(site, tag),
+            Self::Group { site, scheme, host, group } => group_id(site, *scheme, host, group),
             Self::Host { site, host } => host_id(site, host),
             Self::Site { site } => site_id(site),
             Self::Everything => return None,
@@ -173,6 +190,9 @@ impl fmt::Display for Selector {
             }
             Self::Prefix { site, host, path } => write!(f, "prefix {host}{path} of site {site}"),
             Self::Tag { site, tag } => write!(f, "tag {tag} of site {site}"),
+            Self::Group { site, scheme, host, group } => {
+                write!(f, "group {group:?} of {}://{host} of site {site}", scheme.as_str())
+            }
             Self::Host { site, host } => write!(f, "host {host} of site {site}"),
             Self::Site { site } => write!(f, "site {site}"),
             Self::Everything => f.write_str("everything"),
@@ -180,7 +200,7 @@ impl fmt::Display for Selector {
     }
 }
 
-/// What of a response purges are matched against: its URL and its tags. Made once, when the response is stored.
+/// What of a response purges are matched against: its URL, its tags and its groups. Made once, when the response is stored.
 #[derive(Debug, Clone)]
 pub struct Subject {
     site: SiteId,
@@ -189,7 +209,7 @@ pub struct Subject {
     url: SelectorId,
     host_id: SelectorId,
     site_id: SelectorId,
-    /// Its own tags, and after them those of the response that it was validated from.
+    /// Its own tags and groups, and after them those of the response that it was validated from.
     tags: Box<[SelectorId]>,
     own_tags: usize,
 }
@@ -207,6 +227,15 @@ impl Subject {
             host: url.host.as_str().into(),
             path: url.path.as_str().into(),
         }
+    }
+
+    /// This subject in these groups as well (RFC 9875), which belong to the origin of `url`.
+    #[must_use]
+    pub fn in_groups(mut self, url: &SiteUrl, groups: &[String]) -> Self {
+        let groups = groups.iter().map(|group| group_id(&url.site, url.scheme, &url.host, group));
+        self.tags = self.tags[..self.own_tags].iter().copied().chain(groups).collect();
+        self.own_tags = self.tags.len();
+        self
     }
 
     /// This subject with the own tags of `before` as well: a response that a 304 has validated may carry other tags than

@@ -44,9 +44,9 @@ fn check(f: &Freshness, mark: PurgeMark, seconds: u64, policy: ReusePolicy, expe
 
 #[track_caller]
 fn check_request(request: RequestDirectives, seconds: u64, expected: Reuse) {
-    let heard = ReusePolicy { honour_request_directives: true, ..ReusePolicy::default() };
     let f = Freshness { stale_while_revalidate: Duration::ZERO, ..entry() };
-    assert_eq!(reuse(&request, &f, PurgeMark::Valid, after(seconds), &heard), expected, "{request:?}");
+    let verdict = reuse(&request, &f, PurgeMark::Valid, after(seconds), &ReusePolicy::default());
+    assert_eq!(verdict, expected, "{request:?}");
 }
 
 #[track_caller]
@@ -130,13 +130,10 @@ fn request_directives() {
 }
 
 #[test]
-fn request_directives_are_not_heard_by_default() {
-    let demanding = RequestDirectives { no_cache: true, only_if_cached: true, ..RequestDirectives::NONE };
-    let plain = ReusePolicy::default();
-    assert_eq!(reuse(&demanding, &entry(), PurgeMark::Valid, after(0), &plain), Reuse::Fresh);
-    assert_eq!(forward(&demanding, &plain), Forward::Allowed);
-    let heard = ReusePolicy { honour_request_directives: true, ..plain };
-    assert_eq!(forward(&demanding, &heard), Forward::OnlyIfCached);
+fn only_if_cached_forbids_to_go_upstream() {
+    assert_eq!(forward(&RequestDirectives::NONE), Forward::Allowed);
+    let demanding = RequestDirectives { only_if_cached: true, ..RequestDirectives::NONE };
+    assert_eq!(forward(&demanding), Forward::OnlyIfCached);
 }
 
 #[test]
@@ -200,8 +197,7 @@ fn any_entry() -> impl Strategy<Value = Freshness> {
 }
 
 fn any_policy() -> impl Strategy<Value = ReusePolicy> {
-    (any::<bool>(), prop::option::of(0u64..50), any::<bool>()).prop_map(|(heard, bound, leased)| ReusePolicy {
-        honour_request_directives: heard,
+    (prop::option::of(0u64..50), any::<bool>()).prop_map(|(bound, leased)| ReusePolicy {
         soft_purge_bound: bound.map(secs),
         lease: if leased { Lease::Held } else { Lease::Absent },
     })
