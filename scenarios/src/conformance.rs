@@ -24,7 +24,7 @@ pub use markdown::markdown;
 pub use measure::{Dump, Options, dump, measure};
 pub use reasons::{Reason, Reasons};
 pub use record::{Record, RecordedColumn};
-pub use report::{ColumnReport, Comparison, Report, SuiteReport, Tally, TestReport};
+pub use report::{ColumnReport, Comparison, Report, SecondTry, SuiteReport, Tally, TestReport};
 pub use score::{Outcome, Raw, Results, Scored, score};
 pub use suite::{Category, Kind, Suite, Test};
 pub use table::render;

@@ -4,7 +4,7 @@ use super::error::ConformanceError;
 use super::example::{Column, Example, Topology};
 use super::reasons::Reasons;
 use super::record::{Record, RecordedColumn};
-use super::report::{ColumnReport, Comparison, Report};
+use super::report::{ColumnReport, Comparison, Report, SecondTry};
 use super::score::{Raw, Results, Scored, failed_below, score};
 use super::stand::Stand;
 use super::suite::Suite;
@@ -47,7 +47,7 @@ struct Measured {
     column: Column,
     scored: Vec<Scored>,
     comparison: Option<Comparison>,
-    second_try: Vec<String>,
+    second_try: Vec<SecondTry>,
 }
 
 /// Runs all tests in each column.
@@ -125,7 +125,7 @@ async fn try_again(
     suite: &Suite,
     results: &mut Results,
     failing: &[String],
-) -> Result<Vec<String>, ConformanceError> {
+) -> Result<Vec<SecondTry>, ConformanceError> {
     let failed = failed_below(&suite.categories, results, failing);
     let mut passed = Vec::new();
     let again = if failed.len() > MAX_ALONE { stand.run_all().await? } else { Results::new() };
@@ -135,8 +135,11 @@ async fn try_again(
             None => stand.run_one(&id).await?.result,
         };
         if result == Raw::Pass {
-            results.insert(id.clone(), Raw::Pass);
-            passed.push(id);
+            let at_first = match results.insert(id.clone(), result) {
+                Some(Raw::Fail { error, message }) => format!("{error}: {message}"),
+                _ => "no result".to_owned(),
+            };
+            passed.push(SecondTry { id, at_first });
         }
     }
     Ok(passed)

@@ -46,7 +46,16 @@ pub struct ColumnReport {
     /// Compared with the record; `null` for a suite that it is not about.
     pub comparison: Option<Comparison>,
     /// Tests that passed only when they were tried again.
-    pub second_try: Vec<String>,
+    pub second_try: Vec<SecondTry>,
+}
+
+/// A test that failed against the record, and passed when it was tried again.
+#[derive(Debug, Serialize)]
+pub struct SecondTry {
+    /// The test.
+    pub id: String,
+    /// What the suite said at first.
+    pub at_first: String,
 }
 
 /// How many passed.
@@ -129,7 +138,7 @@ impl ColumnReport {
         scored: Vec<Scored>,
         reasons: &Reasons,
         comparison: Option<Comparison>,
-        second_try: Vec<String>,
+        second_try: Vec<SecondTry>,
     ) -> Self {
         let about = suite.tests().zip(scored);
         let tests: Vec<TestReport> = about

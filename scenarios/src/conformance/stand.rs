@@ -17,10 +17,13 @@ const LOOPBACK: &str = include_str!("../../conformance/loopback.cjs");
 const ALL_WITHIN: Duration = Duration::from_secs(300);
 /// How long it may take for one.
 const ONE_WITHIN: Duration = Duration::from_secs(90);
+/// What it prints before its verdict on one.
+const VERDICT: &str = "==== Results";
 /// How the client marks a test that passed, or whose answer is yes, when it runs one alone.
 const PASSED: [&str; 2] = ["✅", "Y"];
 
-/// An origin and a fleet. Both end when this is dropped.
+/// An origin and a fleet. Both end when this is dropped. With `TIDEWALL_KEEP` in the environment, what they and the
+/// client printed stays.
 pub(super) struct Stand<'s> {
     suite: &'s Suite,
     column: Column,
@@ -49,7 +52,8 @@ struct Listening {
 impl<'s> Stand<'s> {
     /// Starts both, and waits until they are ready.
     pub(super) async fn set(suite: &'s Suite, example: &Example, column: &Column) -> Result<Self, ConformanceError> {
-        let scratch = tempfile::Builder::new().prefix("tidewall-conformance-").tempdir();
+        let keep = std::env::var_os("TIDEWALL_KEEP").is_some();
+        let scratch = tempfile::Builder::new().prefix("tidewall-conformance-").disable_cleanup(keep).tempdir();
         let scratch = scratch.map_err(ConformanceError::file("TMPDIR"))?;
         let loopback = scratch.path().join("loopback.cjs");
         std::fs::write(&loopback, LOOPBACK).map_err(ConformanceError::file(&loopback))?;
@@ -102,11 +106,13 @@ impl<'s> Stand<'s> {
     pub(super) async fn run_one(&self, id: &str) -> Result<Alone, ConformanceError> {
         let before = self.origin.stdout().len();
         let ended = self.client(id, "suite-client-alone", ONE_WITHIN).await?;
-        let verdict = ended.stdout.lines().last().and_then(|line| line.split_once(" - "));
+        let verdict =
+            ended.stdout.rsplit_once(VERDICT).and_then(|(_, text)| text.split_once('\n')?.1.split_once(" - "));
         let Some((mark, message)) = verdict.filter(|_| ended.status.success()) else {
             let cause = format!("{id}, run alone, has no verdict");
             return Err(ConformanceError::NoResults { column: self.column.to_string(), cause, log: ended.log });
         };
+        let message = message.trim_end();
         let result = match PASSED.contains(&mark.trim()) {
             true => Raw::Pass,
             // The verdict does not tell the suite's errors from others; its mark of a setup that failed does.

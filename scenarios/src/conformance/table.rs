@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::report::{ColumnReport, Report, Tally, TestReport};
+use super::report::{ColumnReport, Report, SecondTry, Tally, TestReport};
 use super::score::Outcome;
 use super::suite::Kind;
 use anstyle::{AnsiColor, Style};
@@ -113,8 +113,8 @@ fn comparison(text: &mut String, report: &Report) {
     }
     for column in &report.columns {
         let name = column.name();
-        if !column.second_try.is_empty() {
-            let _ = writeln!(text, "{name}: passed when tried again: {}", column.second_try.join(", "));
+        for SecondTry { id, at_first } in &column.second_try {
+            let _ = writeln!(text, "{name}: {id} passed when it was tried again; at first: {at_first}");
         }
         let Some(comparison) = &column.comparison else { continue };
         if !comparison.newly_passing.is_empty() {
