@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint bench bench-micro tools build
+.PHONY: demo test conformance lint bench bench-micro tools build
 
 SUDO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev/null; then echo "sudo -n"; fi)
 
@@ -11,6 +11,10 @@ demo: build
 
 test: tools
 	$(CARGO) test --workspace
+
+# The public HTTP cache test suite against real nodes: needs node and npm, and a registry the first time.
+conformance: build
+	target/debug/scenarios conformance
 
 build: tools
 	$(CARGO) build --workspace --bins

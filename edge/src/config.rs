@@ -21,7 +21,7 @@ pub use nodes::{Node, Pop, Role};
 pub use origins::Origin;
 pub use problem::{Problem, Problems};
 pub use quantity::{ByteSize, MAX_DURATION, parse_duration};
-pub use sites::Site;
+pub use sites::{RangeMiss, Site};
 pub use tokens::{MIN_SECRET_BYTES, SecretError, SecretSource, TokenRole, TokenSpec};
 
 use crate::core::id::{NodeId, OriginId, PopId, SiteId};

@@ -10,6 +10,7 @@ pub mod url;
 
 pub mod cache_control;
 pub mod freshness;
+pub mod partial;
 pub mod range;
 pub mod reuse;
 pub mod store_rule;

@@ -1,8 +1,12 @@
 //! Layer 3b: what a running node consists of, and its current snapshot of the fleet file.
 
 use crate::clock;
+use crate::core::key::CacheKey;
+use crate::core::purge::{Mode, Selector};
+use crate::core::url::Scheme;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::Snapshot;
+use crate::store::in_flight::InFlight;
 use crate::store::lock::FetchLock;
 use crate::store::memory::MemoryStore;
 use crate::store::pingora::PingoraStorage;
@@ -23,6 +27,8 @@ pub struct NodeState {
     pub store: Arc<MemoryStore>,
     /// Pingora's view of it. Pingora keeps storages for as long as the process lives.
     pub storage: &'static PingoraStorage,
+    /// What is being fetched.
+    pub in_flight: Arc<InFlight>,
     /// Collapsed forwarding.
     pub fetch_lock: &'static FetchLock,
     /// The purges applied.
@@ -47,6 +53,7 @@ impl NodeState {
             storage: Box::leak(Box::new(PingoraStorage::new(store.clone()))),
             fetch_lock: Box::leak(Box::new(FetchLock::new(purges.clone()))),
             store,
+            in_flight: Arc::default(),
             purges,
             telemetry,
             upstreams: Upstreams::new(),
@@ -87,6 +94,23 @@ impl NodeState {
     pub fn request_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number:x}", self.info.boot_id)
+    }
+
+    /// Makes invalid what an unsafe request's response selects (RFC 9111 §4.4), stored or in flight, as a purge does.
+    ///
+    /// A URL of which nothing is there needs no rule: clients could otherwise fill the index with them.
+    pub fn invalidate(&self, selectors: &[Selector]) {
+        let may_select = |selector: &&Selector| match selector {
+            Selector::Url { site, host, path, query } => [Scheme::Http, Scheme::Https].into_iter().any(|scheme| {
+                let key = CacheKey::new(site, scheme, host, path, query.as_deref());
+                self.store.holds(&key) || self.in_flight.contains(&key)
+            }),
+            _ => true,
+        };
+        let selectors: Vec<&Selector> = selectors.iter().filter(may_select).collect();
+        if !selectors.is_empty() {
+            self.purges.apply(selectors, Mode::Hard);
+        }
     }
 
     /// The node's figures.

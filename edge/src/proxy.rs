@@ -10,7 +10,9 @@ mod parts;
 mod storing;
 mod upstreaming;
 
+use crate::core::reuse::{Forward, forward};
 use crate::node::NodeState;
+use crate::refusal::Refusal;
 use crate::store::pingora::{MAX_WAITS, WAIT_TIMEOUT, pingora_key};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -83,19 +85,19 @@ impl ProxyHttp for Proxy {
         if session.subrequest_ctx.is_some() {
             lookup.set_refresh();
         }
-        let judge = judge::SiteJudge::new(self.node.purges.clone(), ctx.site()?.clone());
+        let judge = judge::SiteJudge::new(self.node.purges.clone(), ctx.site()?.clone(), ctx.directives.clone());
         Ok(pingora_key(lookup, Arc::new(judge)))
     }
 
     async fn cache_hit_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: &CacheMeta,
         handler: &mut HitHandler,
         _: bool,
         ctx: &mut Context,
     ) -> Result<Option<ForcedFreshness>> {
-        judge::on_found(&self.node, handler, ctx).map(Some)
+        judge::on_found(&self.node, session, handler, ctx).map(Some)
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
@@ -111,8 +113,23 @@ impl ProxyHttp for Proxy {
         Ok(parts::is_not_modified(session, response, ctx))
     }
 
-    fn range_header_filter(&self, session: &mut Session, response: &mut ResponseHeader, _: &mut Context) -> RangeType {
-        parts::choose(session, response)
+    fn range_header_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> RangeType {
+        parts::choose(session, response, ctx)
+    }
+
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        match forward(&ctx.directives) {
+            Forward::Allowed => Ok(true),
+            Forward::OnlyIfCached => {
+                failure::refuse(&self.node, session, ctx, Refusal::ONLY_IF_CACHED).await;
+                Ok(false)
+            }
+        }
     }
 
     async fn request_body_filter(

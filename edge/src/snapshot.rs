@@ -2,14 +2,12 @@
 //! snapshot once and keep it; a reload swaps it whole, or not at all.
 
 use crate::config::{Fleet, Node, Origin, Pop, SecretError, Site, TokenRole, TokenSpec};
-use crate::core::cache_control::DEFAULT_TARGET_LIST;
-use crate::core::freshness::LifetimePolicy;
+use crate::core::freshness::{LifetimePolicy, SMaxageStale};
 use crate::core::id::{NodeId, TokenId};
 use crate::core::reuse::ReusePolicy;
 use crate::core::store_rule::StorePolicy;
 use crate::core::tier::TierKey;
 use crate::core::url::without_port;
-use crate::core::vary::VaryPolicy;
 use crate::telemetry::{Counters, Telemetry};
 use crate::upstream::tls;
 use http::StatusCode;
@@ -44,8 +42,6 @@ pub struct SiteRuntime {
     pub store: StorePolicy,
     /// What may be reused.
     pub reuse: ReusePolicy,
-    /// How variants are told apart.
-    pub vary: VaryPolicy,
     /// Its counters.
     pub counters: Arc<Counters>,
 }
@@ -122,7 +118,6 @@ impl Snapshot {
                 origin: origin.clone(),
                 store: store_policy(site, fleet.store.max_object.bytes()),
                 reuse: ReusePolicy::default(),
-                vary: VaryPolicy::default(),
                 counters: telemetry.site(&site.id),
                 site: site.clone(),
             });
@@ -207,14 +202,19 @@ fn store_policy(site: &Site, max_object_bytes: u64) -> StorePolicy {
     let negative = site.negative_ttl.iter();
     StorePolicy {
         lifetime: LifetimePolicy {
-            target_list: DEFAULT_TARGET_LIST.to_vec(),
+            target_list: site.targeted_fields.clone(),
             default_ttl: site.default_ttl,
             negative_ttls: negative.filter_map(|(code, ttl)| Some((StatusCode::from_u16(*code).ok()?, *ttl))).collect(),
             max_ttl: Some(site.max_ttl),
             default_stale_while_revalidate: site.stale_while_revalidate,
             default_stale_if_error: site.stale_if_error,
+            s_maxage_stale: match site.stale_despite_s_maxage {
+                true => SMaxageStale::YieldsToStatedWindows,
+                false => SMaxageStale::Forbids,
+            },
             ..LifetimePolicy::default()
         },
+        client_directives: site.client_directives,
         max_object_bytes: Some(max_object_bytes),
         ..StorePolicy::default()
     }

@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod entry;
+pub mod in_flight;
 pub mod lock;
 pub mod lookup;
 pub mod memory;

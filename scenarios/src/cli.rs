@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use scenarios::conformance::Topology;
 use std::path::PathBuf;
 
 /// Run whole Tidewall fleets on one machine: real processes, links of real length, load, checks.
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     List,
     /// Run a scenario, print what was measured, and exit 0 if all its checks hold
     Run(Run),
+    /// Run the public HTTP cache test suite, and exit 0 if all passes that did before
+    Conformance(Conformance),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  scenarios completions bash > ~/.local/share/bash-completion/completions/scenarios"
@@ -48,12 +51,39 @@ pub(crate) struct Run {
     pub(crate) keep: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(after_help = CONFORMANCE_HELP)]
+pub(crate) struct Conformance {
+    /// The folder of another suite than the pinned one; its results are not compared with the record
+    #[arg(long, value_name = "DIR")]
+    pub(crate) suite: Option<PathBuf>,
+    /// A site of the example fleet file; all if left out
+    #[arg(long, value_name = "ID")]
+    pub(crate) site: Vec<String>,
+    /// What stands before the origin; both if left out
+    #[arg(long)]
+    pub(crate) topology: Vec<Topology>,
+    /// Run one test alone, and show all that was sent
+    #[arg(long, value_name = "ID", conflicts_with_all = ["json", "markdown", "accept"])]
+    pub(crate) test: Option<String>,
+    /// Write all that was measured as JSON; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the totals as a table in Markdown; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Make what is found the record, better or worse
+    #[arg(long, conflicts_with = "suite")]
+    pub(crate) accept: bool,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo build --workspace --bins      # scenarios start the programs beside their own
   scenarios list
   scenarios run quickstart
-  scenarios run my-scenario.toml --seed 7 --json report.json";
+  scenarios run my-scenario.toml --seed 7 --json report.json
+  scenarios conformance";
 
 const RUN_HELP: &str = "\
 Examples:
@@ -63,6 +93,16 @@ Examples:
 
 Exit codes: 0 all checks hold; 1 a check does not; 2 the command line or the scenario is wrong; 3 it could not be run.
 The programs are taken from the folder of this one, or from the one that TIDEWALL_BIN_DIR names.";
+
+const CONFORMANCE_HELP: &str = "\
+Examples:
+  scenarios conformance
+  scenarios conformance --site docs --topology direct --test cc-resp-no-store
+  scenarios conformance --accept      # then commit scenarios/conformance/record.toml
+
+The suite (http-cache-tests of npm) is installed below target/conformance the first time; it needs node and npm.
+Exit codes: 0 all as recorded, or better; 1 a required or optimal test fails that passed before, or there is no record;
+2 the command line is wrong; 3 it could not be run. With --test: 0 if it passes, 1 if not.";
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.1..=100_000.0).contains(rate));

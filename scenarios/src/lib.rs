@@ -5,6 +5,7 @@
 //! - [`load`] is many clients.
 //! - [`site`] is what they ask for, and what a deploy changes.
 //! - [`scenario`] is the format of scenario files, [`run`] runs one and reports.
+//! - [`conformance`] runs the public cache test suite.
 //! - [`client`] is all HTTP that this crate speaks, [`cache_status`] how it reads what an edge did.
 //! - [`clock`] is the one place that reads the clock, [`alarm`] the one that sleeps to the microsecond.
 
@@ -12,6 +13,7 @@ pub mod alarm;
 pub mod cache_status;
 pub mod client;
 pub mod clock;
+pub mod conformance;
 pub mod fleet;
 pub mod load;
 pub mod run;

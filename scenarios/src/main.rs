@@ -1,6 +1,7 @@
 //! `scenarios`: runs whole Tidewall fleets on one machine, and says whether they did what they should.
 
 mod cli;
+mod conform;
 mod progress;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use scenarios::run::{self, Options, Report, Stage};
 use scenarios::scenario::{self, Scenario};
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let end = match Cli::parse().command {
         Command::List => list(),
         Command::Run(command) => run_scenario(&command),
+        Command::Conformance(command) => conform::conformance(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "scenarios", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -65,15 +68,16 @@ fn run_scenario(command: &Run) -> anyhow::Result<ExitCode> {
         }
     };
     // Before the run, so that a path that can't be written is known at once.
-    let json = match command.json.as_deref() {
-        Some(path) if path.as_os_str() != "-" => {
-            Some(File::create(path).with_context(|| format!("{}: can't be written", path.display()))?)
-        }
-        _ => None,
-    };
+    let json = open(command.json.as_deref())?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_until_interrupted(command, &scenario, json))
+}
+
+/// Opens a file to write to, unless that is stdout.
+fn open(path: Option<&Path>) -> anyhow::Result<Option<File>> {
+    let path = path.filter(|path| path.as_os_str() != "-");
+    path.map(|path| File::create(path).with_context(|| format!("{}: can't be written", path.display()))).transpose()
 }
 
 /// Each connection over a link takes several files here, and some systems allow 1024 by default.

@@ -3,9 +3,11 @@
 use super::nodes::{Unique, checked};
 use super::quantity::parse_duration;
 use super::reader::{At, Section};
+use crate::core::cache_control::{ClientDirectives, DEFAULT_TARGET_LIST};
 use crate::core::id::{OriginId, SiteId};
 use crate::core::site_rule::{Glob, HeaderChange, Match, Set, SiteRule};
 use crate::core::url::{QueryRule, Scheme, normalise_host};
+use crate::core::vary::{AcceptEncoding, AcceptLanguage, VaryPolicy};
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -36,8 +38,30 @@ pub struct Site {
     pub tag_fields: Vec<HeaderName>,
     /// Whether those fields are shown to clients.
     pub expose_tags: bool,
+    /// The response fields with directives for this cache, first the preferred one (RFC 9213).
+    pub targeted_fields: Vec<HeaderName>,
+    /// How far the directives of requests are followed.
+    pub client_directives: ClientDirectives,
+    /// Whether windows for stale answers that a response states count although it states `s-maxage` too.
+    pub stale_despite_s_maxage: bool,
+    /// How variants are told apart.
+    pub vary: VaryPolicy,
+    /// How a Range is fetched that nothing stored can answer.
+    pub range_miss: RangeMiss,
+    /// Whether Cache-Status shows the cache key.
+    pub expose_key: bool,
     /// Rules, in order.
     pub rules: Vec<SiteRule>,
+}
+
+/// How a request for a range is fetched when nothing stored can answer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RangeMiss {
+    /// The whole representation is fetched and stored; the range is sent as its bytes arrive.
+    #[default]
+    Whole,
+    /// The range alone is fetched, and stored as a part.
+    Forward,
 }
 
 /// What a site's lifetimes are clamped to if it does not say: one year, the longest that RFC 2616 recommended and that
@@ -76,6 +100,27 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
         tag_fields: read_fields(&site, "tag_fields")
             .unwrap_or_else(|| vec![HeaderName::from_static("surrogate-key"), HeaderName::from_static("cache-tag")]),
         expose_tags: site.boolean("expose_tags").unwrap_or(false),
+        targeted_fields: read_fields(&site, "targeted_fields").unwrap_or_else(|| DEFAULT_TARGET_LIST.to_vec()),
+        client_directives: choice(
+            &site,
+            "client_directives",
+            &[("harmless", ClientDirectives::Harmless), ("all", ClientDirectives::All)],
+        ),
+        stale_despite_s_maxage: site.boolean("stale_despite_s_maxage").unwrap_or(false),
+        vary: VaryPolicy {
+            accept_encoding: choice(
+                &site,
+                "accept_encoding",
+                &[("normalise", AcceptEncoding::Normalised), ("as-sent", AcceptEncoding::AsReceived)],
+            ),
+            accept_language: choice(
+                &site,
+                "accept_language",
+                &[("as-sent", AcceptLanguage::AsReceived), ("normalise", AcceptLanguage::Normalised)],
+            ),
+        },
+        range_miss: choice(&site, "range_miss", &[("whole", RangeMiss::Whole), ("forward", RangeMiss::Forward)]),
+        expose_key: site.boolean("expose_key").unwrap_or(false),
         rules: site.sections("rules").into_iter().map(read_rule).collect(),
         id: SiteId::new("unnamed").ok()?,
         origin: OriginId::new("unnamed").ok()?,
@@ -87,6 +132,20 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
     }
     site.finish();
     Some(Site { id: id?.0, origin: origin?, ..read })
+}
+
+/// One of some words, the first of which is the default.
+fn choice<T: Copy>(section: &Section<'_>, key: &'static str, words: &[(&str, T)]) -> T {
+    let default = words[0].1;
+    let Some(at) = section.text(key) else { return default };
+    match words.iter().find(|(word, _)| *word == at.value) {
+        Some((_, meant)) => *meant,
+        None => {
+            let known = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
+            section.reject(&at, "is none of the words that can stand here", format!("write {known}"));
+            default
+        }
+    }
 }
 
 fn read_hosts(site: &Section<'_>, all_hosts: &mut Unique) -> Vec<String> {
@@ -194,6 +253,7 @@ fn read_set(section: Section<'_>) -> Set {
         pass: section.boolean("pass"),
         ttl: section.duration("ttl"),
         strip_cookies: section.boolean("strip_cookies"),
+        store_cookies: section.boolean("store_cookies"),
         request_headers: read_changes(&section, "request_headers"),
         response_headers: read_changes(&section, "response_headers"),
     };

@@ -21,12 +21,23 @@ impl CacheKey {
         Self(hash.finish())
     }
 
-    /// The key of one variant of this key's responses (RFC 9111 §4.1).
+    /// The key of one variant of this key's responses (RFC 9111 §4.1). Variants of different generations don't meet.
     #[must_use]
-    pub fn variant(self, variant: [u8; 16]) -> Self {
-        let mut hash = Framed::new(b"tidewall variant 1");
+    pub fn variant(self, variant: [u8; 16], generation: u64) -> Self {
+        let mut hash = Framed::new(b"tidewall variant 2");
         hash.part(&self.0);
         hash.part(&variant);
+        hash.part(&generation.to_le_bytes());
+        Self(hash.finish())
+    }
+
+    /// The key of a part of this key's representation. With `asked`, the `Range` of a request, it names the fetch of
+    /// that range.
+    #[must_use]
+    pub fn part(self, asked: Option<&[u8]>) -> Self {
+        let mut hash = Framed::new(b"tidewall part 1");
+        hash.part(&self.0);
+        hash.optional(asked);
         Self(hash.finish())
     }
 
@@ -114,7 +125,10 @@ mod tests {
     fn equal_urls_share_a_key_and_variants_do_not() {
         let a = key("a.example", "/b", Some("c"));
         assert_eq!(a, key("a.example", "/b", Some("c")));
-        assert_ne!(a.variant([1; 16]), a.variant([2; 16]));
-        assert_ne!(a.variant([0; 16]), a);
+        assert_ne!(a.variant([1; 16], 0), a.variant([2; 16], 0));
+        assert_ne!(a.variant([1; 16], 0), a.variant([1; 16], 1));
+        assert_ne!(a.variant([0; 16], 0), a);
+        let parts = [a.part(None), a.part(Some(b"")), a.part(Some(b"bytes=0-1")), a];
+        assert!((1..parts.len()).all(|i| !parts[..i].contains(&parts[i])));
     }
 }

@@ -181,7 +181,7 @@ fn asked_for(req: RequestHead<'_>, stored: ResponseHead<'_>) -> Result<Vec<Range
 }
 
 /// `If-Range`: a tag compared strongly, or a date that is exactly the stored one and strong (RFC 9110 §13.1.5).
-fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
+pub(crate) fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let mut lines = request.get_all(header::IF_RANGE).iter();
     let Some(condition) = lines.next() else { return true };
     if lines.next().is_some() {

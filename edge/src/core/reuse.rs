@@ -100,6 +100,12 @@ pub enum RevalidateReason {
 }
 
 impl RevalidateReason {
+    /// Whether each request needs a validation of its own: by the response's word, or by the request's. It can't be
+    /// answered with what another one's validation brings.
+    pub const fn is_each_requests_own(self) -> bool {
+        matches!(self, Self::NoCache | Self::RequestNoCache | Self::RequestMaxAge | Self::RequestMinFresh)
+    }
+
     /// A word for metrics, Cache-Status and `explain`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -311,15 +317,18 @@ impl StaleRefusal {
 ///
 /// The window begins when the response became stale: at its expiry, or at a soft purge if that came first. A response
 /// that is fresh by its age needs no window; a soft purge then leaves it within the site's bound.
+///
+/// A request may ask for a longer window than the response grants, where nothing forbids one.
 pub fn stale_if_error(
+    req: &RequestDirectives,
     freshness: &Freshness,
     mark: PurgeMark,
     now: Timestamp,
     policy: &ReusePolicy,
     cause: UpstreamFailure,
 ) -> StaleIfError {
-    let refusal =
-        refusal_by_cause_or_purge(mark, now, policy, cause).or_else(|| refusal_by_age(freshness, mark, now, policy));
+    let refusal = refusal_by_cause_or_purge(mark, now, policy, cause)
+        .or_else(|| refusal_by_age(req, freshness, mark, now, policy));
     refusal.map_or(StaleIfError::Allowed, StaleIfError::Refused)
 }
 
@@ -345,6 +354,7 @@ fn refusal_by_cause_or_purge(
 }
 
 fn refusal_by_age(
+    req: &RequestDirectives,
     freshness: &Freshness,
     mark: PurgeMark,
     now: Timestamp,
@@ -353,7 +363,7 @@ fn refusal_by_age(
     if freshness.needs_validation_always() {
         return Some(StaleRefusal::NoCache);
     }
-    let window = freshness.stale_if_error;
+    let window = freshness.stale_if_error.max(req.stale_if_error.unwrap_or(Duration::ZERO));
     let stale_for = match (mark, freshness.fresh_at(now)) {
         (PurgeMark::Soft { .. }, true) if policy.soft_purge_bound.is_some() => return None,
         (PurgeMark::Soft { since }, _) => freshness.stale_for(now).max(now.since(since)),

@@ -32,6 +32,9 @@ pub struct Set {
     pub ttl: Option<Duration>,
     /// Whether Cookie is dropped from the request and Set-Cookie from the response.
     pub strip_cookies: Option<bool>,
+    /// Whether a response that sets cookies may be stored, with its Set-Cookie, which everybody who is answered with it
+    /// gets then.
+    pub store_cookies: Option<bool>,
     /// Header changes towards the origin.
     pub request_headers: Vec<HeaderChange>,
     /// Header changes towards the client.
@@ -78,6 +81,7 @@ fn merge<'a>(rules: impl Iterator<Item = &'a SiteRule>) -> Set {
         all.pass = set.pass.or(all.pass);
         all.ttl = set.ttl.or(all.ttl);
         all.strip_cookies = set.strip_cookies.or(all.strip_cookies);
+        all.store_cookies = set.store_cookies.or(all.store_cookies);
         all.request_headers.extend(set.request_headers.iter().cloned());
         all.response_headers.extend(set.response_headers.iter().cloned());
         all

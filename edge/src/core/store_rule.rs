@@ -7,6 +7,7 @@ pub use head::{RequestHead, ResponseHead};
 use super::cache_control::fields::{parse_digits, remove_hop_by_hop};
 use super::cache_control::{ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
 use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
+use super::partial::Part;
 use super::time::{Timestamp, http_date_value, parse_http_date};
 use super::validate::validators;
 use super::vary::{VaryRefusal, VaryRule};
@@ -68,8 +69,10 @@ pub enum NoStore {
     VaryUnreadable,
     /// Tags that can't be read, or are too many: a purge by one that was lost would miss the response.
     TagsUnreadable,
-    /// A part of a representation (206), which is kept by other rules.
+    /// A part of a representation (206) that can't be kept: see [`Part::of_response`].
     Partial,
+    /// The request's range went upstream with it, and the answer speaks of that range.
+    RangeAnswer,
     /// The status can't be cached without a stated lifetime, or not at all.
     Status,
     /// It is stale at once and can't be validated, so storing it would be no use.
@@ -80,6 +83,10 @@ pub enum NoStore {
     NoRoom,
     /// The 304 speaks of another response than the stored one (RFC 9111 §4.3.4).
     OtherValidated,
+    /// The response to a HEAD, which has no body to store.
+    Head,
+    /// An error, in whose place a stored response may still be served.
+    KeepsStale,
 }
 
 impl NoStore {
@@ -116,11 +123,14 @@ impl NoStore {
             Self::VaryUnreadable => "vary-unreadable",
             Self::TagsUnreadable => "tags-unreadable",
             Self::Partial => "partial",
+            Self::RangeAnswer => "range-answer",
             Self::Status => "status",
             Self::NeverReusable => "never-reusable",
             Self::TooLarge => "too-large",
             Self::NoRoom => "no-room",
             Self::OtherValidated => "other-validated",
+            Self::Head => "head",
+            Self::KeepsStale => "keeps-stale",
         }
     }
 }
@@ -213,7 +223,7 @@ fn refused_by_response(
         return Some(NoStore::SetCookie);
     }
     // A `Content-Range` in a response of another status has no meaning (RFC 9110 §14.4).
-    if resp.status == StatusCode::PARTIAL_CONTENT {
+    if resp.status == StatusCode::PARTIAL_CONTENT && Part::of_response(req.headers, resp).is_none() {
         return Some(NoStore::Partial);
     }
     if let (Some(bound), Some(length)) = (policy.max_object_bytes, content_length(resp.headers))

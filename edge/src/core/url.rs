@@ -197,6 +197,13 @@ impl SiteUrl {
     }
 }
 
+impl std::fmt::Display for SiteUrl {
+    /// As an absolute URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}{}", self.scheme.as_str(), self.host, self.target())
+    }
+}
+
 /// Splits a request target in origin form into path and query; drops a fragment, which no client should send.
 pub fn split_target(target: &str) -> (&str, Option<&str>) {
     let target = target.split('#').next().unwrap_or("");

@@ -3,6 +3,7 @@
 
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
+use crate::core::cache_control::RequestDirectives;
 use crate::core::forwarded::{Loop, detect_loop, via_member};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
@@ -71,6 +72,10 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limits.body) {
         return Err(Refusal::LARGE_BODY);
     }
+    if session_is_clients(session) {
+        // A refresh in the background is the node's own request, whoever's it repeats.
+        ctx.directives = site.site.client_directives.heeded(&RequestDirectives::from_headers(&request.headers));
+    }
     let (path, query) = split_target(target);
     ctx.rules = site_rule::for_request(&site.site.rules, path, &request.headers);
     ctx.pass = if ctx.rules.pass == Some(true) {
@@ -88,6 +93,10 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
     ctx.target = Some((url, site));
     Ok(())
+}
+
+fn session_is_clients(session: &Session) -> bool {
+    session.subrequest_ctx.is_none()
 }
 
 /// Counts a request body that did not announce its length.

@@ -1,17 +1,20 @@
 //! What a request gathers on its way through the hooks.
 
+use crate::config::RangeMiss;
+use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::partial::asks_for_one_range;
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
 use crate::core::site_rule::{Set, apply_changes};
-use crate::core::store_rule::NoStore;
+use crate::core::store_rule::{NoStore, RequestHead};
 use crate::core::tier::TierHop;
 use crate::core::time::Timestamp;
 use crate::core::url::SiteUrl;
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use crate::snapshot::{SiteRuntime, Snapshot};
-use crate::store::lookup::Lookup;
+use crate::store::lookup::{Lookup, WantedRange};
 use crate::telemetry::Counters;
 use crate::upstream::Target;
 use http::HeaderMap;
@@ -58,6 +61,48 @@ pub(super) struct Upstream {
     pub(super) cache_status: Option<String>,
     /// The fields of a 304 that validated the stored response.
     pub(super) not_modified: Option<HeaderMap>,
+    /// The fields of the response that are for this client alone.
+    pub(super) withheld: HeaderMap,
+    /// The request goes up as the HEAD that it is.
+    pub(super) asks_head: bool,
+    /// Whether the client's range goes up with the request.
+    pub(super) range: RangeUp,
+    /// Whether the response that came is no use, and another one must be fetched.
+    pub(super) refetch: Refetch,
+}
+
+/// Whether the range that a client asks for goes up with its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum RangeUp {
+    /// It asks for none that could.
+    #[default]
+    None,
+    /// It could, but the whole is asked for.
+    Kept,
+    /// It went up.
+    Sent,
+}
+
+impl RangeUp {
+    pub(super) fn may_go_up(self) -> bool {
+        self == Self::Kept
+    }
+
+    pub(super) fn went_up(self) -> bool {
+        self == Self::Sent
+    }
+}
+
+/// A second fetch for one request, past the store. There is one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Refetch {
+    /// Not needed.
+    #[default]
+    No,
+    /// The response that came must not be answered with.
+    Due,
+    /// It is under way.
+    Begun,
 }
 
 impl Upstream {
@@ -80,6 +125,8 @@ pub struct Context {
     pub(super) is_back: bool,
     pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
     pub(super) rules: Set,
+    /// What the site heeds of the request's own directives.
+    pub(super) directives: RequestDirectives,
     pub(super) pass: Option<Pass>,
     pub(super) lookup: Option<Arc<Lookup>>,
     pub(super) reuse: Option<Reuse>,
@@ -101,6 +148,7 @@ impl Context {
             is_back: false,
             target: None,
             rules: Set::default(),
+            directives: RequestDirectives::NONE,
             pass: None,
             lookup: None,
             reuse: None,
@@ -145,7 +193,12 @@ impl Context {
             sent.remove(http::header::COOKIE);
         }
         apply_changes(&mut sent, &self.rules.request_headers);
-        let lookup = Lookup::new(url.cache_key(), sent, site.vary, Subject::new(url, &[]));
+        let wanted = match asks_for_one_range(RequestHead::new(&request.method, &request.headers)) {
+            false => WantedRange::No,
+            true if site.site.range_miss == RangeMiss::Forward => WantedRange::Alone,
+            true => WantedRange::OfWhole,
+        };
+        let lookup = Lookup::new(url.cache_key(), sent, site.site.vary, Subject::new(url, &[])).for_range(wanted);
         if self.is_back {
             // The one that it would wait for may be itself.
             lookup.set_waits_for_nobody();

@@ -1,7 +1,7 @@
 //! The response towards the client or the tier below, and what is counted of it.
 
 use super::admission::via;
-use super::context::{Context, Pass};
+use super::context::{Context, Pass, Refetch};
 use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
@@ -9,13 +9,16 @@ use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason,
 use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::TIER_FIELD;
+use crate::core::time::{http_date_value, parse_http_date};
+use crate::front_door::DATE_FIELD;
 use crate::node::NodeState;
+use crate::store::lookup::Miss;
 use crate::telemetry::CacheOutcome;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 
 /// Fields that only concern a connection (RFC 9110 §7.6.1). Transfer-Encoding stays: it tells Pingora how to frame.
 const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authenticate", "te"];
@@ -29,6 +32,10 @@ pub(super) fn write_response(
 ) -> Result<()> {
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
+    }
+    if ctx.upstream.refetch == Refetch::Due {
+        // What came must not be answered with: `exchange_failed` has it fetched again.
+        return Err(Error::explain(ErrorType::InternalError, "the response is of no use").into_up());
     }
     let mut ends_with_connection = false;
     let request = session.req_header();
@@ -58,7 +65,11 @@ pub(super) fn write_response(
             apply_changes(headers, &rules.response_headers);
         }
     }
+    if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
+        headers.extend(std::mem::take(&mut ctx.upstream.withheld));
+    }
     set_age(headers, outcome, ctx);
+    set_date(headers, session.is_http2());
     append(headers, header::VIA, &via(node, http::Version::HTTP_11));
     if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
         headers.insert(REQUEST_ID, id);
@@ -69,11 +80,12 @@ pub(super) fn write_response(
         headers.remove(&CACHE_STATUS);
     }
     let detail = detail(session, ctx);
+    let key = ctx.target.as_ref().filter(|(_, site)| site.site.expose_key).map(|(url, _)| url.to_string());
     let member = CacheStatus {
         cache: &node.info.node,
         handling: handling(outcome, ctx),
         ttl_secs: ttl_secs(outcome, ctx),
-        key: None,
+        key: key.as_deref(),
         detail: detail.as_deref(),
     };
     member.append_to(headers);
@@ -127,6 +139,16 @@ fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
     }
 }
 
+/// Date is the origin's; a response without one is given one (RFC 9110 §6.6.1).
+fn set_date(headers: &mut HeaderMap, is_http2: bool) {
+    headers.remove(DATE_FIELD);
+    let date = headers.get(header::DATE).filter(|date| parse_http_date(date).is_some()).cloned();
+    let date = date.unwrap_or_else(|| http_date_value(clock::now()));
+    if !is_http2 {
+        headers.insert(DATE_FIELD, date);
+    }
+}
+
 /// What the cache did for this request.
 fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
     if ctx.refusal.is_some() {
@@ -154,7 +176,12 @@ pub(super) fn fwd_reason(ctx: &Context) -> FwdReason {
         (Some(Pass::Method), _) => FwdReason::Method,
         (Some(_), _) => FwdReason::Bypass,
         (None, _) if ctx.lookup.is_none() => FwdReason::Bypass,
-        (None, None | Some(Reuse::MustRefetch(_))) => FwdReason::UriMiss,
+        (None, None) => match ctx.lookup.as_ref().map(|lookup| lookup.miss()) {
+            Some(Miss::Vary) => FwdReason::VaryMiss,
+            Some(Miss::Part) => FwdReason::Partial,
+            Some(Miss::Uri) | None => FwdReason::UriMiss,
+        },
+        (None, Some(Reuse::MustRefetch(_))) => FwdReason::UriMiss,
         (
             None,
             Some(Reuse::MustRevalidate(

@@ -3,61 +3,75 @@
 use super::context::Context;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::reuse::{
-    PurgeMark, Reuse, RevalidateReason, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
-};
+use crate::core::reuse::{PurgeMark, Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error};
+use crate::core::validate::validators;
 use crate::node::NodeState;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::SiteRuntime;
 use crate::store::entry::Entry;
 use crate::store::lookup::Collapse;
 use crate::store::pingora::{Hit, Judge};
+use http::Method;
 use pingora::cache::{ForcedFreshness, HitHandler};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 
 /// The core's verdict on an entry, now.
-fn verdict(purges: &PurgeLog, site: &SiteRuntime, entry: &Entry) -> Reuse {
+fn verdict(purges: &PurgeLog, site: &SiteRuntime, directives: &RequestDirectives, entry: &Entry) -> Reuse {
     let mark = purges.verdict(&entry.subject, &entry.mark);
-    reuse(&RequestDirectives::NONE, &entry.freshness, mark, clock::now(), &site.reuse)
+    reuse(directives, &entry.freshness, mark, clock::now(), &site.reuse)
 }
 
 /// Tells the store which of two candidates to hand out: see [`Judge`].
 pub(super) struct SiteJudge {
     purges: Arc<PurgeLog>,
     site: Arc<SiteRuntime>,
+    directives: RequestDirectives,
 }
 
 impl SiteJudge {
-    pub(super) fn new(purges: Arc<PurgeLog>, site: Arc<SiteRuntime>) -> Self {
-        Self { purges, site }
+    pub(super) fn new(purges: Arc<PurgeLog>, site: Arc<SiteRuntime>, directives: RequestDirectives) -> Self {
+        Self { purges, site, directives }
     }
 }
 
 impl Judge for SiteJudge {
     fn usable(&self, entry: &Entry) -> bool {
-        matches!(verdict(&self.purges, &self.site, entry), Reuse::Fresh | Reuse::StaleWhileRevalidate(_))
+        let verdict = verdict(&self.purges, &self.site, &self.directives, entry);
+        matches!(verdict, Reuse::Fresh | Reuse::StaleWhileRevalidate(_))
     }
 }
 
 /// A lookup found something: may it be used?
-pub(super) fn on_found(node: &NodeState, handler: &HitHandler, ctx: &mut Context) -> Result<ForcedFreshness> {
+pub(super) fn on_found(
+    node: &NodeState,
+    session: &Session,
+    handler: &HitHandler,
+    ctx: &mut Context,
+) -> Result<ForcedFreshness> {
     let Some(hit) = handler.as_any().downcast_ref::<Hit>() else {
         return Err(Error::explain(ErrorType::InternalError, "a hit that is not from this store"));
     };
-    let verdict = verdict(&node.purges, ctx.site()?, &hit.entry);
+    let verdict = verdict(&node.purges, ctx.site()?, &ctx.directives, &hit.entry);
     let verdict = if ctx.tier.is_some() { for_tier(verdict) } else { verdict };
     ctx.reuse = Some(verdict);
     // While an origin fails, requests don't wait to hear that once more: one at a time tries again behind their backs.
     ctx.stale_if_error = matches!(verdict, Reuse::MustRevalidate(_))
         && ctx.lookup.as_ref().is_some_and(|lookup| node.fetch_lock.is_failing(&lookup.key()))
         && stands_in(node, ctx, &hit.entry, UpstreamFailure::Connect);
+    // What can't be validated would be fetched whole for a client that wants no body: the HEAD goes up as it is, and says
+    // whether the stored response still holds (RFC 9111 §4.3.5).
+    ctx.upstream.asks_head = matches!(verdict, Reuse::MustRevalidate(_))
+        && session.req_header().method == Method::HEAD
+        && session.subrequest_ctx.is_none()
+        && validators(&hit.entry.head).is_none();
     if let Some(lookup) = &ctx.lookup {
         lookup.set_collapse(match verdict {
             _ if ctx.stale_if_error => Collapse::Refresh,
+            _ if ctx.upstream.asks_head => Collapse::Alone,
             Reuse::StaleWhileRevalidate(_) => Collapse::Refresh,
-            Reuse::MustRevalidate(RevalidateReason::NoCache) => Collapse::Alone,
+            Reuse::MustRevalidate(reason) if reason.is_each_requests_own() => Collapse::Alone,
             _ => Collapse::Join,
         });
     }
@@ -81,7 +95,12 @@ fn is_arriving(node: &NodeState, ctx: &Context) -> bool {
 
 /// Whether the stale response that was found may be served: without an error while it is refreshed, with one instead
 /// of it.
-pub(super) fn may_serve_stale(node: &NodeState, session: &Session, ctx: &mut Context, error: Option<&Error>) -> bool {
+pub(super) fn may_serve_stale(
+    node: &NodeState,
+    session: &mut Session,
+    ctx: &mut Context,
+    error: Option<&Error>,
+) -> bool {
     let Some(error) = error else {
         // The refresh itself is served by nobody: it fetches.
         let is_refresh = session.subrequest_ctx.is_some();
@@ -93,6 +112,10 @@ pub(super) fn may_serve_stale(node: &NodeState, session: &Session, ctx: &mut Con
     ctx.stale_if_error = lookup.found().is_some_and(|entry| stands_in(node, ctx, &entry, cause));
     if ctx.stale_if_error {
         node.fetch_lock.set_failing(lookup.key(), true);
+        if !matches!(cause, UpstreamFailure::Status(_)) {
+            // Pingora does not use the client's connection again after such a failure: the answer must say so.
+            session.set_keepalive(None);
+        }
     }
     ctx.stale_if_error
 }
@@ -105,7 +128,7 @@ fn stands_in(node: &NodeState, ctx: &Context, entry: &Entry, cause: UpstreamFail
         // A tier below stores what it is given, and takes it for fresh if it is young.
         return false;
     }
-    stale_if_error(&entry.freshness, mark, clock::now(), &site.reuse, cause) == StaleIfError::Allowed
+    stale_if_error(&ctx.directives, &entry.freshness, mark, clock::now(), &site.reuse, cause) == StaleIfError::Allowed
 }
 
 /// How the tier above failed; `None` if it was not the tier above.

@@ -3,12 +3,14 @@
 
 use super::context::Context;
 use crate::clock;
-use crate::core::range::{MAX_RANGES, RangeDecision, decide_range, unsatisfied_content_range};
+use crate::core::partial::Part;
+use crate::core::range::{MAX_RANGES, RangeDecision, content_range, decide_range, unsatisfied_content_range};
 use crate::core::store_rule::{RequestHead, ResponseHead};
 use crate::core::validate::{Evaluator, Precondition, evaluate};
 use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{RangeType, Session, range_header_filter};
+use std::ops::Range;
 
 /// Whether the client has the response already (RFC 9111 §4.3.2).
 pub(super) fn is_not_modified(session: &Session, response: &ResponseHeader, ctx: &Context) -> bool {
@@ -22,8 +24,14 @@ pub(super) fn is_not_modified(session: &Session, response: &ResponseHeader, ctx:
 
 /// What of the body is sent. Makes the head that of a 206 or 416 if that is not the whole. A body whose length is not
 /// known yet is sent whole.
-pub(super) fn choose(session: &Session, response: &mut ResponseHeader) -> RangeType {
+pub(super) fn choose(session: &Session, response: &mut ResponseHeader, ctx: &Context) -> RangeType {
     let request = session.req_header();
+    if let Some(entry) = ctx.lookup.as_ref().and_then(|lookup| lookup.served())
+        && let Some(part) = &entry.part
+    {
+        let wanted = part.answer(RequestHead::new(&request.method, &request.headers), &entry.head);
+        return wanted.map_or(RangeType::None, |wanted| choose_of_part(part, &wanted, response));
+    }
     let length = response.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let Some(length) = length else { return RangeType::None };
     let head = RequestHead::new(&request.method, &request.headers);
@@ -37,6 +45,21 @@ pub(super) fn choose(session: &Session, response: &mut ResponseHeader) -> RangeT
             unsatisfiable(response, length);
             RangeType::Invalid
         }
+    }
+}
+
+/// A range of the whole from a stored part of it: which of the part's own bytes are sent.
+fn choose_of_part(part: &Part, wanted: &Range<u64>, response: &mut ResponseHeader) -> RangeType {
+    if response.status != StatusCode::PARTIAL_CONTENT {
+        // It has become a 304.
+        return RangeType::None;
+    }
+    let _ = response.insert_header(header::CONTENT_LENGTH, wanted.end - wanted.start);
+    let _ = response.insert_header(header::CONTENT_RANGE, content_range(wanted, part.total()));
+    let own = part.within(wanted);
+    match (usize::try_from(own.start), usize::try_from(own.end)) {
+        (Ok(start), Ok(end)) if wanted != part.range() => RangeType::Single(start..end),
+        _ => RangeType::None,
     }
 }
 

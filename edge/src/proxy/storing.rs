@@ -1,15 +1,22 @@
 //! Whether and for how long a response is stored: the core's verdict, put into Pingora's words.
 
-use super::context::Context;
+use super::context::{Context, Refetch};
 use crate::clock;
+use crate::core::cache_control::effective_directives;
+use crate::core::cache_groups::{CACHE_GROUPS, Groups, read_groups};
 use crate::core::freshness::Freshness;
+use crate::core::partial::Part;
 use crate::core::purge::Subject;
+use crate::core::reuse::Reuse;
 use crate::core::site_rule;
-use crate::core::store_rule::{NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head};
+use crate::core::store_rule::{
+    COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head,
+};
 use crate::core::tags::read_tags;
-use crate::core::validate::{Selects, merge_304, selects};
+use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects};
 use crate::core::vary::VaryRule;
 use crate::node::NodeState;
+use crate::store::entry::Entry;
 use crate::store::lookup::Plan;
 use crate::store::pingora::meta;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -17,6 +24,7 @@ use pingora::cache::{NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use std::sync::Arc;
 
 /// Request fields that the node writes anew for each request: what varies by them is another response each time.
 const WRITTEN_BY_THE_NODE: [&str; 8] = [
@@ -38,29 +46,27 @@ pub(super) fn decide(
     ctx: &mut Context,
 ) -> Result<RespCacheable> {
     let lookup = ctx.lookup.clone().ok_or_else(|| Error::explain(ErrorType::InternalError, "no lookup"))?;
-    let validated = ctx.upstream.not_modified.as_ref().zip(lookup.found());
-    let now = clock::now();
-    let merged;
-    let (status, headers) = match &validated {
-        Some((fields, stored)) => {
-            merged = merge_304(&stored.head, fields, now);
-            (stored.status, &merged)
-        }
-        None => (response.status, &response.headers),
-    };
-    let plan = match &validated {
-        Some((fields, stored)) if selects(&stored.head, fields) == Selects::Another => {
-            // Pingora answers with what is stored all the same. It is the last time: the next request fetches anew.
-            node.store.forget(stored);
+    let plan = match ctx.upstream.not_modified.take().zip(lookup.found()) {
+        Some((fields, stored)) if selects(&stored.head, &fields) == Selects::Another => {
+            node.store.forget(&stored);
+            ctx.upstream.refetch = Refetch::Due;
             Err(NoStore::OtherValidated)
         }
-        _ => plan(session, status, headers, ctx),
+        Some((fields, stored)) => updated(session, &stored, &fields, ctx),
+        None if ctx.upstream.asks_head => {
+            learn_from_head(node, session, response, ctx);
+            Err(NoStore::Head)
+        }
+        None => {
+            let plan = fetched(session, response, ctx);
+            ctx.upstream.withheld = withheld(&response.headers, plan.as_ref().ok(), ctx);
+            plan.and_then(|plan| match node.store.has_room(plan.content_length) {
+                true => Ok(plan),
+                false => Err(NoStore::NoRoom),
+            })
+        }
     };
     match plan {
-        Ok(plan) if validated.is_none() && !node.store.has_room(plan.content_length) => {
-            ctx.no_store = Some(NoStore::NoRoom);
-            Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
-        }
         Ok(plan) => {
             let meta = meta(plan.status, &plan.head, &plan.freshness)?;
             lookup.set_plan(plan);
@@ -68,8 +74,15 @@ pub(super) fn decide(
             Ok(RespCacheable::Cacheable(meta))
         }
         Err(reason) => {
-            if reason.will_last() && !status.is_server_error() {
+            if reason.will_last() && !response.status.is_server_error() {
                 lookup.set_refused_for_good();
+            }
+            if reason == NoStore::TooLarge {
+                node.fetch_lock.set_too_large(lookup.primary);
+                if ctx.upstream.range.may_go_up() {
+                    // Of what is not kept, the origin may as well send the range alone.
+                    ctx.upstream.refetch = Refetch::Due;
+                }
             }
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
@@ -77,12 +90,71 @@ pub(super) fn decide(
     }
 }
 
+/// What is stored of a response that was fetched.
+fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Result<Plan, NoStore> {
+    let (status, mut headers) = (response.status, response.headers.clone());
+    if ctx.upstream.range.went_up() && status == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Err(NoStore::RangeAnswer);
+    }
+    let serves_stale = matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_)));
+    if status.is_server_error() && (serves_stale || ctx.stale_if_error) {
+        return Err(NoStore::KeepsStale);
+    }
+    let request = &session.req_header().headers;
+    match Part::of_response(request, ResponseHead::new(status, &headers)) {
+        Some(part) if part.is_whole() => {
+            headers.remove(header::CONTENT_RANGE);
+            headers.insert(header::CONTENT_LENGTH, part.total().into());
+            plan(session, StatusCode::OK, &headers, ctx)
+        }
+        part => Ok(Plan { part, ..plan(session, status, &headers, ctx)? }),
+    }
+}
+
+/// What is stored of a response whose fields those of another one update (RFC 9111 §3.2).
+fn updated(session: &Session, stored: &Entry, fields: &HeaderMap, ctx: &mut Context) -> Result<Plan, NoStore> {
+    let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
+    let rules = site_rule::for_response(&site.site.rules, &url.path, &session.req_header().headers, &stored.head);
+    let merged = merge_304(&stored.head, fields, clock::now(), &policy_with(&site.store, &rules));
+    let plan = plan(session, stored.status, &merged, ctx);
+    ctx.upstream.withheld = withheld(fields, plan.as_ref().ok(), ctx);
+    plan
+}
+
+/// Lets the response to a HEAD freshen the stored response, or make it stale (RFC 9111 §4.3.5).
+fn learn_from_head(node: &NodeState, session: &Session, response: &ResponseHeader, ctx: &mut Context) {
+    let Some(stored) = ctx.lookup.as_ref().and_then(|lookup| lookup.found()) else { return };
+    let head = ResponseHead::new(response.status, &response.headers);
+    match head_effect(ResponseHead::new(stored.status, &stored.head), stored.body.len(), head) {
+        HeadEffect::Freshens => match updated(session, &stored, &response.headers, ctx) {
+            Ok(plan) => drop(node.store.freshen(&stored, stored.fence, plan)),
+            Err(_) => node.store.forget(&stored),
+        },
+        HeadEffect::MakesStale => node.store.make_stale(&stored),
+        HeadEffect::None => {}
+    }
+}
+
+/// The fields of a response that are not stored with it, but are for the client that asked (RFC 9111 §5.2.2.4, §5.2.2.7).
+fn withheld(received: &HeaderMap, plan: Option<&Plan>, ctx: &Context) -> HeaderMap {
+    let mut withheld = HeaderMap::new();
+    let (Some(plan), Ok(site)) = (plan, ctx.site()) else { return withheld };
+    let directives = effective_directives(received, &site.store.lifetime.target_list);
+    let cookies = COOKIE_SETTERS.map(header::HeaderName::from_static);
+    for name in directives.listed_fields().chain(&cookies).filter(|name| !plan.head.contains_key(*name)) {
+        for line in received.get_all(name) {
+            withheld.append(name, line.clone());
+        }
+    }
+    withheld
+}
+
 fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Context) -> Result<Plan, NoStore> {
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
     let request = session.req_header();
     let response = ResponseHead::new(status, headers);
     let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
-    let policy = policy_with(&site.store, rules.ttl);
+    let policy = policy_with(&site.store, &rules);
     // A HEAD that misses is fetched as a GET, so that its response can answer both.
     let head = RequestHead::new(&Method::GET, &request.headers);
     match may_store(head, response, &policy) {
@@ -97,6 +169,7 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
         freshness.lifetime.duration = ttl.min(site.site.max_ttl);
     }
     let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::TagsUnreadable)?;
+    let Groups::Named(groups) = read_groups(headers, &CACHE_GROUPS) else { return Err(NoStore::TagsUnreadable) };
     let vary = VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?;
     if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str())) {
         return Err(NoStore::VaryStar);
@@ -107,15 +180,16 @@ fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Contex
         status,
         head: stored_head(response, &policy, clock::now()),
         freshness,
-        subject: Subject::new(url, &tags),
+        subject: Subject::new(url, &tags).in_groups(url, &groups),
         vary,
+        part: None,
         content_length: content_length.filter(|_| has_body),
     })
 }
 
 /// Whether somebody is there for the rest of a response: the store, or a reader.
 pub(super) fn still_wanted(ctx: &Context) -> Result<()> {
-    let fill = ctx.lookup.as_ref().and_then(|lookup| lookup.own_fill());
+    let fill: Option<Arc<Entry>> = ctx.lookup.as_ref().and_then(|lookup| lookup.own_fill());
     if fill.is_some_and(|fill| fill.body.is_abandoned()) {
         return Err(Error::new_down(ErrorType::ConnectionClosed).more_context("too large to be kept, and unread"));
     }
@@ -123,10 +197,11 @@ pub(super) fn still_wanted(ctx: &Context) -> Result<()> {
 }
 
 /// A rule's lifetime is the site's default for responses that say nothing, and replaces what others say.
-fn policy_with(policy: &StorePolicy, ttl: Option<std::time::Duration>) -> StorePolicy {
+fn policy_with(policy: &StorePolicy, rules: &site_rule::Set) -> StorePolicy {
     let mut policy = policy.clone();
-    if ttl.is_some() {
-        policy.lifetime.default_ttl = ttl;
+    if rules.ttl.is_some() {
+        policy.lifetime.default_ttl = rules.ttl;
     }
+    policy.store_set_cookie = rules.store_cookies == Some(true);
     policy
 }

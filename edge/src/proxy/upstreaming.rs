@@ -1,17 +1,20 @@
 //! The request towards the tier above, and the first look at its response.
 
-use super::context::Context;
+use super::context::{Context, RangeUp, Refetch};
 use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
 use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
-use crate::core::reuse::{PurgeMark, UpstreamFailure};
+use crate::core::invalidate::invalidated;
+use crate::core::reuse::{PurgeMark, Reuse, UpstreamFailure};
 use crate::core::site_rule::apply_changes;
+use crate::core::store_rule::ResponseHead;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::Scheme;
-use crate::core::vary::{AcceptEncoding, normalise_accept_encoding};
 use crate::node::NodeState;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use crate::store::lookup::WantedRange;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::cache::NoCacheReason;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -95,6 +98,12 @@ pub(super) fn exchange_failed(
     reused: bool,
 ) -> Box<Error> {
     let mut error = error.more_context(format!("upstream {peer}"));
+    if ctx.upstream.refetch == Refetch::Due {
+        // The peer has answered, but not what was asked for.
+        ctx.upstream.refetch = Refetch::Begun;
+        error.set_retry(true);
+        return error;
+    }
     // A kept connection may have been closed just as it was used: that says nothing of the peer, and is worth another
     // try.
     error.retry.decide_reuse(reused);
@@ -117,10 +126,13 @@ pub(super) fn exchange_failed(
 /// Writes what the tier above is asked.
 pub(super) fn write_request(
     node: &NodeState,
-    session: &Session,
+    session: &mut Session,
     request: &mut RequestHeader,
     ctx: &mut Context,
 ) -> Result<()> {
+    if ctx.upstream.refetch == Refetch::Begun && session.cache.enabled() {
+        session.cache.disable(NoCacheReason::Custom("refetched"));
+    }
     let is_tier = ctx.upstream.candidates.get(ctx.upstream.at).is_some_and(|target| target.is_tier);
     let received = session.req_header().version;
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
@@ -143,10 +155,9 @@ pub(super) fn write_request(
     append_via(headers, received, &node.info.node);
     append_cdn_loop(headers, CDN_NAME);
     headers.insert(REQUEST_ID, text(&ctx.request_id)?);
-    if ctx.uses_cache() && site.vary.accept_encoding == AcceptEncoding::Normalised {
-        // The variant is chosen by the normalised value, so that is what is asked for.
-        let normalised = normalise_accept_encoding(&session.req_header().headers);
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(normalised));
+    if ctx.uses_cache() {
+        // The variant is chosen by the normalised values, so those are asked for.
+        site.site.vary.normalise(headers);
     }
     if ctx.rules.strip_cookies == Some(true) {
         headers.remove(header::COOKIE);
@@ -173,13 +184,39 @@ pub(super) fn write_request(
     ctx.upstream.status = None;
     if let Some(lookup) = &ctx.lookup {
         // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
+        lookup.set_fetch(node.in_flight.enter(lookup.primary));
         lookup.set_fence(node.purges.applied());
     }
-    if session.cache.enabled() && is_dead(node, ctx) {
-        // It was purged since it was looked up, and what is dead is not validated: a date that the new version shares
-        // with it would bring it back.
-        for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+    adapt_to_cache(node, session, request, ctx)
+}
+
+/// Asks for what the store needs: Pingora makes a GET for the whole of every request that may be stored, with the
+/// validators of what is stored.
+fn adapt_to_cache(node: &NodeState, session: &Session, request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    let Some(lookup) = ctx.lookup.clone() else { return Ok(()) };
+    let received = session.req_header();
+    let refetches = ctx.upstream.refetch == Refetch::Begun;
+    if refetches || ctx.upstream.asks_head || is_dead(node, ctx) {
+        // What is dead is not validated: it may have been purged since it was looked up, and a date that the new version
+        // shares with it would bring it back.
+        for name in [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
             request.remove_header(&name);
+        }
+    }
+    if ctx.upstream.asks_head {
+        request.set_method(Method::HEAD);
+    }
+    if lookup.range == WantedRange::No {
+        return Ok(());
+    }
+    let found_nothing = matches!(ctx.reuse, None | Some(Reuse::MustRefetch(_)));
+    let forward = refetches
+        || (found_nothing && (lookup.range == WantedRange::Alone || node.fetch_lock.is_too_large(&lookup.primary)));
+    ctx.upstream.range = if forward { RangeUp::Sent } else { RangeUp::Kept };
+    for name in [header::RANGE, header::IF_RANGE] {
+        match received.headers.get(&name).filter(|_| forward) {
+            Some(value) => request.insert_header(name, value.clone())?,
+            None => drop(request.remove_header(&name)),
         }
     }
     Ok(())
@@ -207,6 +244,10 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
         node.fetch_lock.set_failing(lookup.key(), false);
     }
     ctx.upstream.status = Some(response.status.as_u16());
+    if let Some((url, site)) = &ctx.target {
+        let head = ResponseHead::new(response.status, &response.headers);
+        node.invalidate(&invalidated(&session.req_header().method, url, head, &site.site.query));
+    }
     ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);
     response.remove_header(&crate::core::cache_status::CACHE_STATUS);
     response.remove_header(&REQUEST_ID);

@@ -4,6 +4,7 @@ use super::body::Body;
 use crate::core::freshness::Freshness;
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
+use crate::core::partial::Part;
 use crate::core::purge::{Mark, Subject};
 use crate::core::vary::VaryRule;
 use http::{HeaderMap, StatusCode};
@@ -35,6 +36,8 @@ pub struct Entry {
     pub fence: PurgeSeq,
     /// What it varies by.
     pub vary: VaryRule,
+    /// What of the representation it holds; `None` for all of it. A part's status is 206.
+    pub part: Option<Part>,
 }
 
 impl Entry {

@@ -43,6 +43,7 @@ pub struct FetchLock {
     held: Mutex<Table>,
     unstored: Cache<CacheKey, ()>,
     failing: Cache<CacheKey, ()>,
+    too_large: Cache<CacheKey, ()>,
     purges: Arc<PurgeLog>,
 }
 
@@ -77,8 +78,8 @@ impl FetchLock {
     /// No fetch is running.
     pub fn new(purges: Arc<PurgeLog>) -> Self {
         let memory = |lasts| Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(lasts).build();
-        let (unstored, failing) = (memory(UNSTORED_MEMORY), memory(FAILING_MEMORY));
-        Self { held: Mutex::default(), unstored, failing, purges }
+        let (unstored, failing, too_large) = (memory(UNSTORED_MEMORY), memory(FAILING_MEMORY), memory(UNSTORED_MEMORY));
+        Self { held: Mutex::default(), unstored, failing, too_large, purges }
     }
 
     /// Remembers whether fetches for a key fail, so that not every request has to find out.
@@ -93,6 +94,16 @@ impl FetchLock {
     /// Whether the last fetch for a key failed, not long ago.
     pub fn is_failing(&self, key: &CacheKey) -> bool {
         self.failing.contains_key(key)
+    }
+
+    /// Remembers that what a URL answers with is larger than what is kept.
+    pub fn set_too_large(&self, primary: CacheKey) {
+        self.too_large.insert(primary, ());
+    }
+
+    /// Whether a URL answered, not long ago, with more than is kept.
+    pub fn is_too_large(&self, primary: &CacheKey) -> bool {
+        self.too_large.contains_key(primary)
     }
 
     /// Whether a purge selects what a fetch with this fence brings, as far as that can be told: its tags are not known

@@ -2,9 +2,11 @@
 //! else between the phases of a request, so this travels in the key's extensions.
 
 use super::entry::Entry;
+use super::in_flight::Fetch;
 use crate::core::freshness::Freshness;
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
+use crate::core::partial::Part;
 use crate::core::purge::Subject;
 use crate::core::vary::{VaryPolicy, VaryRule};
 use http::{HeaderMap, StatusCode};
@@ -22,7 +24,32 @@ pub struct Lookup {
     pub vary_policy: VaryPolicy,
     /// What purges of the URL are matched against, without tags.
     pub subject: Subject,
+    /// What a request for one range, which a part may answer, is after.
+    pub range: WantedRange,
     state: Mutex<State>,
+}
+
+/// Whether a request is for one range, and how it is fetched if nothing answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedRange {
+    /// It is not: no part answers it.
+    No,
+    /// It is. The whole is fetched.
+    OfWhole,
+    /// It is. The range alone is fetched, which only requests for the same range can wait for.
+    Alone,
+}
+
+/// What is there for a request that nothing stored answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Miss {
+    /// Nothing under its URL.
+    #[default]
+    Uri,
+    /// Responses to the URL, but none for requests like this one.
+    Vary,
+    /// A part that doesn't have the range.
+    Part,
 }
 
 /// How a request that needs a fetch gets along with other requests for its key.
@@ -41,6 +68,7 @@ pub enum Collapse {
 struct State {
     collapse: Collapse,
     variant: Option<CacheKey>,
+    miss: Miss,
     found: Option<Arc<Entry>>,
     fence: Option<PurgeSeq>,
     plan: Option<Plan>,
@@ -50,6 +78,7 @@ struct State {
     is_refresh: bool,
     waits_for_nobody: bool,
     refused_for_good: bool,
+    fetch: Option<Fetch>,
 }
 
 /// A response head that may be stored: everything of the entry but its body.
@@ -65,6 +94,8 @@ pub struct Plan {
     pub subject: Subject,
     /// What it varies by.
     pub vary: VaryRule,
+    /// What of the representation it is; `None` for all of it.
+    pub part: Option<Part>,
     /// The length that the response announced, if it did.
     pub content_length: Option<u64>,
 }
@@ -72,15 +103,30 @@ pub struct Plan {
 impl Lookup {
     /// A request for `primary`.
     pub fn new(primary: CacheKey, request: HeaderMap, vary_policy: VaryPolicy, subject: Subject) -> Self {
-        Self { primary, request, vary_policy, subject, state: Mutex::default() }
+        Self { primary, request, vary_policy, subject, range: WantedRange::No, state: Mutex::default() }
     }
 
-    /// The key under which a response with this Vary is stored for this request.
-    pub fn key_for(&self, vary: &VaryRule) -> CacheKey {
+    /// The same request, which wants this range.
+    #[must_use]
+    pub fn for_range(mut self, range: WantedRange) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// The key by which the fetch of a request's range is known; `key` where the whole is fetched.
+    pub(super) fn fetch_key(&self, key: CacheKey) -> CacheKey {
+        match self.range {
+            WantedRange::No | WantedRange::OfWhole => key,
+            WantedRange::Alone => key.part(self.request.get(http::header::RANGE).map(|value| value.as_bytes())),
+        }
+    }
+
+    /// The key under which a response with this Vary is stored for this request, in one generation of the URL's variants.
+    pub(super) fn key_for(&self, vary: &VaryRule, generation: u64) -> CacheKey {
         if vary.is_empty() {
             return self.primary;
         }
-        self.primary.variant(vary.variant_key(&self.request, self.vary_policy).0)
+        self.primary.variant(vary.variant_key(&self.request, self.vary_policy).0, generation)
     }
 
     /// The key that was looked up last: with the variant, if the store knows by what the URL's responses vary.
@@ -90,6 +136,15 @@ impl Lookup {
 
     pub(super) fn set_key(&self, key: CacheKey) {
         self.state.lock().variant = Some(key);
+    }
+
+    /// What the last lookup missed, if it found nothing.
+    pub fn miss(&self) -> Miss {
+        self.state.lock().miss
+    }
+
+    pub(super) fn set_miss(&self, miss: Miss) {
+        self.state.lock().miss = miss;
     }
 
     /// The entry that the last lookup found: the one whose validator is sent, and which a 304 speaks of.
@@ -173,6 +228,11 @@ impl Lookup {
     /// Whether the response was refused for a reason that lasts.
     pub fn refused_for_good(&self) -> bool {
         self.state.lock().refused_for_good
+    }
+
+    /// Notes the request's fetch, which is under way for as long as this is.
+    pub fn set_fetch(&self, fetch: Fetch) {
+        self.state.lock().fetch = Some(fetch);
     }
 
     /// Notes that the request waited for another one's fetch.

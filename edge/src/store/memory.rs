@@ -4,17 +4,23 @@ mod slot;
 
 use super::body::Body;
 use super::entry::Entry;
-use super::lookup::{Lookup, Plan};
+use super::lookup::{Lookup, Miss, Plan, WantedRange};
+use crate::core::freshness::{Freshness, Lifetime};
+use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Mark;
+use crate::core::store_rule::RequestHead;
+use crate::core::vary::VaryRule;
 use crate::wire::stats::StoreStats;
+use http::Method;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use slot::{Content, Slot, UNIT_BYTES};
+use slot::{Content, Slot, UNIT_BYTES, Varies};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Fills in flight at once. Past it responses are passed without being stored; each fill has a client or a refresh
 /// behind it, so this is far above what the connection limit lets in.
@@ -58,6 +64,8 @@ pub struct MemoryStore {
     unmaintained_bytes: AtomicU64,
     removed: Arc<AtomicU64>,
     fills_failed: AtomicU64,
+    /// How many generations of variants there have been.
+    generations: AtomicU64,
 }
 
 impl MemoryStore {
@@ -84,6 +92,7 @@ impl MemoryStore {
             unmaintained_bytes: AtomicU64::new(0),
             removed,
             fills_failed: AtomicU64::new(0),
+            generations: AtomicU64::new(0),
         }
     }
 
@@ -116,8 +125,10 @@ impl MemoryStore {
     pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
         let mut key = lookup.primary;
         let mut content = self.content(&key);
+        lookup.set_miss(Miss::Uri);
         if let Some(Content::Varies(varies)) = &content {
-            key = lookup.key_for(varies);
+            lookup.set_miss(Miss::Vary);
+            key = lookup.key_for(&varies.rule, varies.generation);
             content = self.content(&key);
         }
         lookup.set_key(key);
@@ -129,8 +140,42 @@ impl MemoryStore {
             Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
             complete => self.filling(&key).map(Found::Filling).or(complete.map(Found::Complete)),
         };
+        let found = match found {
+            None if lookup.range != WantedRange::No => {
+                let part = self.part(lookup, key).filter(|part| usable(part.entry()));
+                if part.is_none() {
+                    lookup.set_key(lookup.fetch_key(key));
+                }
+                part
+            }
+            found => found,
+        };
         lookup.set_found(found.as_ref().map(|found| found.entry().clone()));
         found
+    }
+
+    /// The stored part, or the one that is arriving, that answers a request for a range.
+    fn part(&self, lookup: &Lookup, key: CacheKey) -> Option<Found> {
+        let answers = |entry: &Arc<Entry>| {
+            let request = RequestHead::new(&Method::GET, &lookup.request);
+            entry.part.as_ref().is_some_and(|part| part.answer(request, &entry.head).is_some())
+        };
+        let key = key.part(None);
+        let complete = match self.content(&key) {
+            Some(Content::Entry(entry)) => {
+                lookup.set_miss(Miss::Part);
+                Some(entry).filter(answers).map(Found::Complete)
+            }
+            Some(Content::Varies(_)) | None => None,
+        };
+        complete.or_else(|| self.filling(&key).filter(answers).map(Found::Filling))
+    }
+
+    /// Whether anything is stored, or arriving, under a key before Vary.
+    pub fn holds(&self, primary: &CacheKey) -> bool {
+        let part = primary.part(None);
+        let is_there = |key: &CacheKey| self.complete.contains_key(key) || self.filling.lock().contains_key(key);
+        is_there(primary) || is_there(&part)
     }
 
     /// The fill in flight for a key, variant included.
@@ -140,8 +185,10 @@ impl MemoryStore {
 
     /// Begins a fill. Later lookups find it until it ends.
     pub fn begin(self: &Arc<Self>, lookup: &Lookup, plan: Plan) -> Fill {
-        let key = lookup.key_for(&plan.vary);
         let fence = lookup.fence();
+        let generation = if plan.vary.is_empty() { 0 } else { self.mark_as_varying(lookup.primary, &plan.vary, fence) };
+        let whole = lookup.key_for(&plan.vary, generation);
+        let key = if plan.part.is_some() { whole.part(None) } else { whole };
         let entry = Arc::new(Entry {
             key,
             status: plan.status,
@@ -152,10 +199,8 @@ impl MemoryStore {
             mark: Mark::new(fence),
             fence,
             vary: plan.vary,
+            part: plan.part,
         });
-        if !entry.vary.is_empty() {
-            self.put(lookup.primary, Slot::varies(entry.vary.clone(), fence));
-        }
         let mut filling = self.filling.lock();
         let may_enter = match filling.get(&key) {
             // An older fill never takes the place of a newer one.
@@ -169,10 +214,30 @@ impl MemoryStore {
         Fill { store: self.clone(), entry, content_length: plan.content_length, outgrown: false, ended: false }
     }
 
+    /// Says, in the place of the URL, by what its responses vary. Returns the generation of its variants: the one that is
+    /// there already, if they vary by the same.
+    fn mark_as_varying(&self, primary: CacheKey, rule: &VaryRule, fence: PurgeSeq) -> u64 {
+        let mut generation = 0;
+        self.complete.entry(primary).and_compute_with(|stored| {
+            let stored = stored.map(moka::Entry::into_value);
+            let known = match stored.as_ref().and_then(Slot::content) {
+                Some(Content::Varies(varies)) if *varies.rule == *rule => Some(varies.generation),
+                _ => None,
+            };
+            generation = known.unwrap_or_else(|| self.generations.fetch_add(1, Ordering::Relaxed) + 1);
+            match stored {
+                Some(stored) if !Mark::not_older(fence, stored.fence()) => Op::Nop,
+                _ => Op::Put(Slot::varies(Varies { rule: Arc::new(rule.clone()), generation }, fence)),
+            }
+        });
+        generation
+    }
+
     /// Replaces an entry that a 304 has validated by one with the new head and the same body. Does nothing if the
     /// entry is not there any more.
-    pub fn freshen(&self, old: &Arc<Entry>, lookup: &Lookup, plan: Plan) -> Arc<Entry> {
-        let fence = lookup.fence();
+    ///
+    /// `fence` is that of the validation; what a HEAD freshened keeps its own, since a HEAD proves nothing of the body.
+    pub fn freshen(&self, old: &Arc<Entry>, fence: PurgeSeq, plan: Plan) -> Arc<Entry> {
         let fresh = Arc::new(Entry {
             key: old.key,
             status: plan.status,
@@ -183,12 +248,35 @@ impl MemoryStore {
             mark: Mark::new(fence),
             fence,
             vary: old.vary.clone(),
+            part: old.part.clone(),
         });
+        self.replace(old, &fresh);
+        fresh
+    }
+
+    /// Considers an entry stale from now on, if it is still the one in its place.
+    pub fn make_stale(&self, old: &Arc<Entry>) {
+        let lifetime = Lifetime { duration: Duration::ZERO, ..old.freshness.lifetime };
+        let stale = Arc::new(Entry {
+            key: old.key,
+            status: old.status,
+            head: old.head.clone(),
+            body: old.body.clone(),
+            freshness: Freshness { lifetime, ..old.freshness },
+            subject: old.subject.clone(),
+            mark: Mark::new(old.fence),
+            fence: old.fence,
+            vary: old.vary.clone(),
+            part: old.part.clone(),
+        });
+        self.replace(old, &stale);
+    }
+
+    fn replace(&self, old: &Arc<Entry>, new: &Arc<Entry>) {
         self.complete.entry(old.key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
-            Some(stored) if stored.holds(old) => Op::Put(Slot::of(&fresh)),
+            Some(stored) if stored.holds(old) => Op::Put(Slot::of(new)),
             _ => Op::Nop,
         });
-        fresh
     }
 
     /// Drops an entry, if it is still the one in its place.

@@ -5,6 +5,7 @@ use super::entry::Entry;
 use super::lock::lookup_of;
 use super::lookup::{Collapse, Lookup};
 use super::memory::{Fill, Found, MemoryStore};
+use crate::core::range::content_range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
@@ -57,6 +58,13 @@ fn no_lookup() -> Box<Error> {
 /// if it came in chunks.
 fn meta_of(entry: &Entry) -> Result<CacheMeta> {
     let mut meta = meta(entry.status, &entry.head, &entry.freshness)?;
+    if let Some(part) = &entry.part {
+        // As it is stored; which bytes of it a request gets is decided when it is answered.
+        let header = meta.response_header_mut();
+        header.insert_header(header::CONTENT_LENGTH, part.range().end - part.range().start)?;
+        header.insert_header(header::CONTENT_RANGE, content_range(part.range(), part.total()))?;
+        return Ok(meta);
+    }
     let has_body = !matches!(entry.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if has_body && entry.body.is_complete() && !entry.head.contains_key(header::CONTENT_LENGTH) {
         meta.response_header_mut().insert_header(header::CONTENT_LENGTH, entry.body.len())?;
@@ -132,7 +140,7 @@ impl Storage for PingoraStorage {
     async fn update_meta(&'static self, key: &PingoraKey, _: &CacheMeta, _: &SpanHandle) -> Result<bool> {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
         let (Some(old), Some(plan)) = (lookup.found(), lookup.take_plan()) else { return Ok(false) };
-        lookup.set_served(self.store.freshen(&old, lookup, plan));
+        lookup.set_served(self.store.freshen(&old, lookup.fence(), plan));
         Ok(true)
     }
 

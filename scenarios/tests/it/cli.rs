@@ -31,6 +31,7 @@ fn what_is_shipped_is_listed_with_a_line_each() {
 fn help_has_examples() {
     check(scenarios().arg("--help"), 0, "Examples:", "");
     check(scenarios().args(["run", "--help"]), 0, "scenarios run quickstart --keep", "");
+    check(scenarios().args(["conformance", "--help"]), 0, "then commit scenarios/conformance/record.toml", "");
     check(scenarios().args(["completions", "bash"]), 0, "_scenarios()", "");
 }
 
@@ -41,6 +42,9 @@ fn usage_errors_exit_2() {
         (&["run"], "FILE|NAME"),
         (&["fly"], "unrecognized subcommand"),
         (&["run", "quickstart", "--rate", "0"], "use a number from 0.1"),
+        (&["conformance", "--site", "no-such-site"], "no site of the example fleet file\n    hint: it has docs"),
+        (&["conformance", "--topology", "star"], "[possible values: direct, shield]"),
+        (&["conformance", "--suite", ".", "--accept"], "cannot be used with"),
         (&["run", "no-such-scenario"], "`scenarios list` shows"),
         (&["run", "Cargo"], "`scenarios list` shows"),
         (&["run", "../scenarios/quickstart"], "no file and no scenario"),
@@ -74,4 +78,29 @@ fn missing_programs_are_named_with_what_to_do() {
 fn a_report_that_cannot_be_written_is_told_before_the_run() {
     let nowhere = Path::new("no/such/folder/report.json");
     check(scenarios().args(["run", "quickstart", "--json"]).arg(nowhere), 3, "", "can't be written");
+}
+
+#[test]
+fn a_machine_without_node_or_without_a_suite_is_told_what_to_do() {
+    let empty = tempfile::tempdir().unwrap();
+    let without_node = || {
+        let mut command = scenarios();
+        command.arg("conformance").env("PATH", empty.path());
+        command
+    };
+    check(&mut without_node(), 3, "", "the program node is not in PATH");
+    check(&mut without_node(), 3, "", "hint: install Node.js");
+    // Only that it is there is asked before the suite is looked for.
+    std::fs::write(empty.path().join("node"), "").unwrap();
+    check(without_node().arg("--suite").arg(empty.path()), 3, "", "no cache test suite: cli.mjs");
+}
+
+#[test]
+fn a_wrong_record_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("conformance")).unwrap();
+    let path = folder.path().join("conformance/record.toml");
+    std::fs::write(&path, "suite = 7\n").unwrap();
+    let mut command = scenarios();
+    check(command.arg("conformance").env("TIDEWALL_SCENARIO_DIR", folder.path()), 3, "", "record.toml: ");
 }

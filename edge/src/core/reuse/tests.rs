@@ -51,7 +51,7 @@ fn check_request(request: RequestDirectives, seconds: u64, expected: Reuse) {
 
 #[track_caller]
 fn check_error(f: &Freshness, mark: PurgeMark, seconds: u64, policy: ReusePolicy, expected: Result<(), StaleRefusal>) {
-    let verdict = stale_if_error(f, mark, after(seconds), &policy, UpstreamFailure::Connect);
+    let verdict = stale_if_error(&RequestDirectives::NONE, f, mark, after(seconds), &policy, UpstreamFailure::Connect);
     let wanted = expected.map_or_else(StaleIfError::Refused, |()| StaleIfError::Allowed);
     assert_eq!(verdict, wanted, "{mark:?} after {seconds} s");
 }
@@ -219,7 +219,7 @@ proptest! {
     fn a_hard_purge_is_final(f in any_entry(), policy in any_policy(), req in any_request(), at in 0u64..300) {
         let verdict = reuse(&req, &f, PurgeMark::Hard, after(at), &policy);
         prop_assert_eq!(verdict, Reuse::MustRefetch(RefetchReason::HardPurged));
-        let instead = stale_if_error(&f, PurgeMark::Hard, after(at), &policy, UpstreamFailure::Connect);
+        let instead = stale_if_error(&RequestDirectives::NONE, &f, PurgeMark::Hard, after(at), &policy, UpstreamFailure::Connect);
         prop_assert_eq!(instead, StaleIfError::Refused(StaleRefusal::HardPurged));
     }
 
@@ -249,7 +249,7 @@ proptest! {
         let now = after(since + by);
         if secs(by) >= bound {
             prop_assert!(matches!(reuse(&req, &f, soft(since), now, &policy), Reuse::MustRevalidate(_)));
-            let instead = stale_if_error(&f, soft(since), now, &policy, UpstreamFailure::Timeout);
+            let instead = stale_if_error(&RequestDirectives::NONE, &f, soft(since), now, &policy, UpstreamFailure::Timeout);
             prop_assert!(matches!(instead, StaleIfError::Refused(_)));
         }
     }
@@ -261,7 +261,7 @@ proptest! {
             for mark in [PurgeMark::Valid, soft(since)] {
                 let verdict = reuse(&RequestDirectives::NONE, &f, mark, now, &policy);
                 prop_assert!(matches!(verdict, Reuse::MustRevalidate(_)), "{:?}", verdict);
-                let instead = stale_if_error(&f, mark, now, &policy, UpstreamFailure::Timeout);
+                let instead = stale_if_error(&RequestDirectives::NONE, &f, mark, now, &policy, UpstreamFailure::Timeout);
                 prop_assert!(matches!(instead, StaleIfError::Refused(_)));
             }
         }

@@ -36,19 +36,18 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// Statuses that may be given a lifetime when the response states none: "heuristically cacheable" in RFC 9110 §15.1,
-/// without 206, which is not stored.
+/// Statuses that may be given a lifetime when the response states none: "heuristically cacheable" in RFC 9110 §15.1.
 pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// Statuses whose requirements for caches this one knows and meets (RFC 9111 §3, §5.2.2.3 `must-understand`).
 ///
-/// Not here: 206 and 304, which are not stored as they are, 401 and 407, which belong to one client, and whatever has
+/// Not here: 304, which is not stored as it is, 401 and 407, which belong to one client, and whatever has
 /// no definition in RFC 9110 or in an RFC that we have read.
 pub fn is_understood(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 203 | 204 | 300..=303 | 307 | 308 | 400 | 403..=406 | 409 | 410 | 413..=415 | 422 | 429 | 451 | 500..=505
+        200 | 203 | 204 | 206 | 300..=303 | 307 | 308 | 400 | 403..=406 | 409 | 410 | 413..=415 | 422 | 429 | 451 | 500..=505
     )
 }

@@ -122,6 +122,7 @@ fn cookies() {
 #[test]
 fn parts_and_sizes() {
     check(&Exchange::status(206), &[FRESH], Store::No(NoStore::Partial));
+    check(&Exchange::status(206), &[FRESH, ("content-range", "bytes 0-1/3")], Store::Yes);
     check(&Exchange::default(), &[FRESH, ("content-range", "bytes 0-1/2")], Store::Yes);
     let bounded = Exchange::policy(|p| p.max_object_bytes = Some(100));
     check(&bounded, &[FRESH, ("content-length", "100")], Store::Yes);

@@ -26,14 +26,23 @@ enum What {
     /// `None` once it has left the store. moka frees by epochs, which any thread that stands still holds up; the
     /// response, with its body, is let go at once.
     Entry(ArcSwapOption<Entry>),
-    Varies(Arc<VaryRule>),
+    Varies(Varies),
+}
+
+/// By what the responses to a URL vary, under the URL's key.
+#[derive(Debug, Clone)]
+pub(super) struct Varies {
+    pub(super) rule: Arc<VaryRule>,
+    /// Part of the variants' keys. A marker that was lost, and made anew, has another one: variants that nobody could see
+    /// meanwhile, and which may have become invalid unseen, don't come back.
+    pub(super) generation: u64,
 }
 
 /// What is found in a place.
 #[derive(Debug)]
 pub(super) enum Content {
     Entry(Arc<Entry>),
-    Varies(Arc<VaryRule>),
+    Varies(Varies),
 }
 
 impl Slot {
@@ -42,9 +51,9 @@ impl Slot {
         Self(Arc::new(Held { content, fence: entry.fence, units: units(entry.bytes()) }))
     }
 
-    pub(super) fn varies(rule: VaryRule, fence: PurgeSeq) -> Self {
-        let bytes = OVERHEAD_BYTES + 64 * rule.fields().len() as u64;
-        Self(Arc::new(Held { content: What::Varies(Arc::new(rule)), fence, units: units(bytes) }))
+    pub(super) fn varies(varies: Varies, fence: PurgeSeq) -> Self {
+        let bytes = OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64;
+        Self(Arc::new(Held { content: What::Varies(varies), fence, units: units(bytes) }))
     }
 
     /// What it takes, in [`UNIT_BYTES`].
@@ -68,7 +77,7 @@ impl Slot {
     pub(super) fn content(&self) -> Option<Content> {
         match &self.0.content {
             What::Entry(held) => held.load_full().map(Content::Entry),
-            What::Varies(rule) => Some(Content::Varies(rule.clone())),
+            What::Varies(varies) => Some(Content::Varies(varies.clone())),
         }
     }
 
