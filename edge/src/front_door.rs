@@ -9,8 +9,6 @@ mod date;
 mod head;
 mod stream;
 
-pub(crate) use date::DATE_FIELD;
-
 use crate::clock;
 use crate::node::NodeState;
 use crate::proxy::Proxy;

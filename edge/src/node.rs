@@ -1,6 +1,7 @@
 //! Layer 3b: what a running node consists of, and its current snapshot of the fleet file.
 
 use crate::clock;
+use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::{Mode, Selector};
 use crate::core::url::Scheme;
@@ -99,7 +100,9 @@ impl NodeState {
     /// Makes invalid what an unsafe request's response selects (RFC 9111 §4.4), stored or in flight, as a purge does.
     ///
     /// A URL of which nothing is there needs no rule: clients could otherwise fill the index with them.
-    pub fn invalidate(&self, selectors: &[Selector]) {
+    ///
+    /// Says whether no other purge has been applied since the one that `fence` names.
+    pub fn invalidate(&self, selectors: &[Selector], fence: PurgeSeq) -> bool {
         let may_select = |selector: &&Selector| match selector {
             Selector::Url { site, host, path, query } => [Scheme::Http, Scheme::Https].into_iter().any(|scheme| {
                 let key = CacheKey::new(site, scheme, host, path, query.as_deref());
@@ -108,9 +111,7 @@ impl NodeState {
             _ => true,
         };
         let selectors: Vec<&Selector> = selectors.iter().filter(may_select).collect();
-        if !selectors.is_empty() {
-            self.purges.apply(selectors, Mode::Hard);
-        }
+        self.purges.apply_after(fence, selectors, Mode::Hard)
     }
 
     /// The node's figures.

@@ -7,8 +7,11 @@ mod downstream;
 mod failure;
 mod judge;
 mod parts;
+mod posting;
 mod storing;
 mod upstreaming;
+
+pub(crate) use downstream::DATE_FIELD;
 
 use crate::core::reuse::{Forward, forward};
 use crate::node::NodeState;
@@ -184,9 +187,10 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        ends: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        posting::push(body.as_ref(), ends, ctx);
         ctx.counters(&self.node).upstream_body(body.as_ref().map_or(0, |part| part.len() as u64));
         storing::still_wanted(ctx)?;
         Ok(None)
@@ -225,6 +229,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        posting::finish(error.is_none(), ctx);
         downstream::count(&self.node, session, error, ctx);
     }
 }

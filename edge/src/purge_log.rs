@@ -30,8 +30,30 @@ impl PurgeLog {
 
     /// Applies purges as one: no request sees some of them without the others. Returns the last one's number.
     pub fn apply<'a>(&self, selectors: impl IntoIterator<Item = &'a Selector>, mode: Mode) -> PurgeSeq {
-        let now = clock::now();
         let mut index = self.index.write();
+        self.apply_to(&mut index, selectors, mode)
+    }
+
+    /// Applies purges, and says whether they are the first since `fence`.
+    pub fn apply_after<'a>(
+        &self,
+        fence: PurgeSeq,
+        selectors: impl IntoIterator<Item = &'a Selector>,
+        mode: Mode,
+    ) -> bool {
+        let mut index = self.index.write();
+        let first = index.is_at(fence);
+        self.apply_to(&mut index, selectors, mode);
+        first
+    }
+
+    fn apply_to<'a>(
+        &self,
+        index: &mut Index,
+        selectors: impl IntoIterator<Item = &'a Selector>,
+        mode: Mode,
+    ) -> PurgeSeq {
+        let now = clock::now();
         for selector in selectors {
             index.apply(selector, mode, now);
         }

@@ -5,10 +5,14 @@ pub mod head;
 pub use head::{RequestHead, ResponseHead};
 
 use super::cache_control::fields::{parse_digits, remove_hop_by_hop};
-use super::cache_control::{ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
+use super::cache_control::{
+    CDN_CACHE_CONTROL, ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives,
+};
 use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
 use super::partial::Part;
+use super::reference::same_origin_target;
 use super::time::{Timestamp, http_date_value, parse_http_date};
+use super::url::SiteUrl;
 use super::validate::validators;
 use super::vary::{VaryRefusal, VaryRule};
 use head::{is_heuristically_cacheable, is_understood};
@@ -144,6 +148,23 @@ pub fn may_store(req: RequestHead<'_>, resp: ResponseHead<'_>, policy: &StorePol
         .or_else(|| refused_by_response(req, resp, &directives, policy))
         .or_else(|| refused_for_lifetime(resp, &directives, policy));
     refusal.map_or(Store::Yes, Store::No)
+}
+
+/// Whether the response to a POST is what a GET of the same URL would get: it says so by `Content-Location`, and states
+/// its lifetime (RFC 9110 §9.3.3). Whether a GET's response like it may be stored is [`may_store`]'s to say.
+pub fn answers_get(method: &Method, url: &SiteUrl, resp: ResponseHead<'_>) -> bool {
+    let mut locations = resp.headers.get_all(header::CONTENT_LOCATION).iter();
+    let location = locations.next().filter(|_| locations.next().is_none());
+    let names_itself = location.and_then(|value| same_origin_target(url, value.as_bytes()));
+    let directives = ResponseDirectives::from_cache_control(resp.headers);
+    let is_explicit = directives.max_age.is_some()
+        || directives.s_maxage.is_some()
+        || resp.headers.contains_key(header::EXPIRES)
+        || resp.headers.contains_key(&CDN_CACHE_CONTROL);
+    method == Method::POST
+        && resp.status == StatusCode::OK
+        && is_explicit
+        && names_itself.is_some_and(|(path, query)| (path, query) == (url.path.clone(), url.query.clone()))
 }
 
 /// The head to store for a response that [`may_store`] allowed (RFC 9111 §3.1): without the fields of one hop and those

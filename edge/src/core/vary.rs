@@ -5,7 +5,7 @@
 
 mod language;
 
-pub use language::normalise_accept_language;
+pub use language::{most_wanted_language, normalise_accept_language, sole_language};
 
 use super::cache_control::fields::{line_members, list_members, set_text, trim_ows};
 use http::HeaderValue;
@@ -56,7 +56,8 @@ pub enum AcceptLanguage {
     #[default]
     AsReceived,
     /// Without regard to the order of ranges of equal weight: see [`normalise_accept_language`]. The request that goes
-    /// upstream must then carry the normalised value.
+    /// upstream must then carry the normalised value. And a response in the language that a request wants most answers
+    /// it, whatever else the request accepts.
     Normalised,
 }
 
@@ -133,6 +134,23 @@ impl VaryRule {
     /// case and whitespace (RFC 4647 §2); `Accept-Encoding` as the policy says. A field that is absent differs from one
     /// that is empty.
     pub fn variant_key(&self, request_headers: &HeaderMap, policy: VaryPolicy) -> VariantKey {
+        self.key_in(request_headers, policy, None)
+    }
+
+    /// The key under which a response in `language` is found by those that want that language most: see
+    /// [`AcceptLanguage::Normalised`]. `None` where the language doesn't count, or counts as it stands.
+    pub fn key_by_language(
+        &self,
+        request_headers: &HeaderMap,
+        policy: VaryPolicy,
+        language: Option<String>,
+    ) -> Option<VariantKey> {
+        let counts =
+            policy.accept_language == AcceptLanguage::Normalised && self.fields.contains(&header::ACCEPT_LANGUAGE);
+        language.filter(|_| counts).map(|language| self.key_in(request_headers, policy, Some(&language)))
+    }
+
+    fn key_in(&self, request_headers: &HeaderMap, policy: VaryPolicy, language: Option<&str>) -> VariantKey {
         if self.is_empty() {
             return VariantKey::SOLE;
         }
@@ -142,16 +160,21 @@ impl VaryRule {
             AcceptEncoding::Normalised => 1,
             AcceptEncoding::AsReceived => 2,
         };
-        let language = match policy.accept_language {
+        let ranges = match policy.accept_language {
             AcceptLanguage::Normalised => 1,
             AcceptLanguage::AsReceived => 2,
         };
-        hasher.update(DOMAIN).update(&[encoding, language]);
+        hasher.update(DOMAIN).update(&[encoding, ranges]);
         for name in &self.fields {
             frame(&mut hasher, name.as_str().as_bytes());
             if *name == header::ACCEPT_ENCODING && policy.accept_encoding == AcceptEncoding::Normalised {
                 hasher.update(&[PRESENT]);
                 frame(&mut hasher, normalise_accept_encoding(request_headers).as_bytes());
+            } else if *name == header::ACCEPT_LANGUAGE
+                && let Some(language) = language
+            {
+                hasher.update(&[MOST_WANTED]);
+                frame(&mut hasher, language.as_bytes());
             } else if *name == header::ACCEPT_LANGUAGE
                 && policy.accept_language == AcceptLanguage::Normalised
                 && let Some(value) = normalise_accept_language(request_headers)
@@ -207,6 +230,7 @@ pub fn normalise_accept_encoding(request_headers: &HeaderMap) -> &'static str {
 const DOMAIN: &[u8] = b"tidewall variant 1";
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
+const MOST_WANTED: u8 = 2;
 
 fn frame(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     hasher.update(&(bytes.len() as u64).to_le_bytes());

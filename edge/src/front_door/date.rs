@@ -6,10 +6,8 @@
 //! the connection, through which each head passes on its way out, puts it in its place. HTTP/2 connections are written
 //! by Pingora alone; their Date is the moment of writing, and `Age` makes up for it.
 
+use crate::proxy::DATE_FIELD;
 use bytes::BytesMut;
-
-/// The field by which the proxy says the Date. It never leaves the node.
-pub(crate) const DATE_FIELD: &str = "tidewall-date";
 
 /// What was written of a head that goes out.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::id::PurgeSeq;
 use crate::core::partial::asks_for_one_range;
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
@@ -15,6 +16,7 @@ use crate::node::NodeState;
 use crate::refusal::Refusal;
 use crate::snapshot::{SiteRuntime, Snapshot};
 use crate::store::lookup::{Lookup, WantedRange};
+use crate::store::memory::Fill;
 use crate::telemetry::Counters;
 use crate::upstream::Target;
 use http::HeaderMap;
@@ -55,6 +57,8 @@ pub(super) struct Upstream {
     pub(super) at: usize,
     /// When the last attempt was sent.
     pub(super) sent: Option<Timestamp>,
+    /// The purge that was applied last when it was sent.
+    pub(super) fence: PurgeSeq,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.
@@ -137,6 +141,8 @@ pub struct Context {
     pub(super) upstream: Upstream,
     pub(super) refusal: Option<Refusal>,
     pub(super) request_body_bytes: u64,
+    /// The response to a POST, on its way into the store.
+    pub(super) post_fill: Option<Fill>,
 }
 
 impl Context {
@@ -158,6 +164,7 @@ impl Context {
             upstream: Upstream::default(),
             refusal: None,
             request_body_bytes: 0,
+            post_fill: None,
         }
     }
 
@@ -185,20 +192,12 @@ impl Context {
 
     /// Begins the request's dealings with the store.
     pub(super) fn begin_lookup(&mut self, request: &RequestHeader) -> Result<Arc<Lookup>> {
-        let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
-        // Variants are told apart by what the tier above is sent, not by what the client said.
-        let mut sent = request.headers.clone();
-        remove_hop_by_hop(&mut sent);
-        if self.rules.strip_cookies == Some(true) {
-            sent.remove(http::header::COOKIE);
-        }
-        apply_changes(&mut sent, &self.rules.request_headers);
         let wanted = match asks_for_one_range(RequestHead::new(&request.method, &request.headers)) {
             false => WantedRange::No,
-            true if site.site.range_miss == RangeMiss::Forward => WantedRange::Alone,
+            true if self.site()?.site.range_miss == RangeMiss::Forward => WantedRange::Alone,
             true => WantedRange::OfWhole,
         };
-        let lookup = Lookup::new(url.cache_key(), sent, site.site.vary, Subject::new(url, &[])).for_range(wanted);
+        let lookup = self.lookup_for(&request.headers, wanted)?;
         if self.is_back {
             // The one that it would wait for may be itself.
             lookup.set_waits_for_nobody();
@@ -206,6 +205,19 @@ impl Context {
         let lookup = Arc::new(lookup);
         self.lookup = Some(lookup.clone());
         Ok(lookup)
+    }
+
+    /// What a request with these fields brings to the store.
+    pub(super) fn lookup_for(&self, request: &HeaderMap, wanted: WantedRange) -> Result<Lookup> {
+        let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
+        // Variants are told apart by what the tier above is sent, not by what the client said.
+        let mut sent = request.clone();
+        remove_hop_by_hop(&mut sent);
+        if self.rules.strip_cookies == Some(true) {
+            sent.remove(http::header::COOKIE);
+        }
+        apply_changes(&mut sent, &self.rules.request_headers);
+        Ok(Lookup::new(url.cache_key(), sent, site.site.vary, Subject::new(url, &[])).for_range(wanted))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::TIER_FIELD;
 use crate::core::time::{http_date_value, parse_http_date};
-use crate::front_door::DATE_FIELD;
 use crate::node::NodeState;
 use crate::store::lookup::Miss;
 use crate::telemetry::CacheOutcome;
@@ -19,6 +18,10 @@ use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+
+/// The field in which the Date of a response goes to the front door, which writes it ([`crate::front_door`]). It never
+/// leaves the node.
+pub(crate) const DATE_FIELD: &str = "tidewall-date";
 
 /// Fields that only concern a connection (RFC 9110 §7.6.1). Transfer-Encoding stays: it tells Pingora how to frame.
 const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "proxy-authenticate", "te"];
@@ -64,6 +67,9 @@ pub(super) fn write_response(
         if !answers_tier(node, ctx) {
             apply_changes(headers, &rules.response_headers);
         }
+    }
+    if parts.status == StatusCode::NOT_MODIFIED && answers_tier(node, ctx) {
+        guide_update(headers, ctx);
     }
     if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
         headers.extend(std::mem::take(&mut ctx.upstream.withheld));
@@ -136,6 +142,17 @@ fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
             }
         }
         _ => {}
+    }
+}
+
+/// A 304 for a tier below carries what Pingora leaves out of one: it is there to update what that tier has stored (RFC
+/// 9110 §15.4.5).
+fn guide_update(headers: &mut HeaderMap, ctx: &Context) {
+    let Some(entry) = ctx.lookup.as_ref().and_then(|lookup| lookup.served()) else { return };
+    for name in [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ACCEPT_RANGES] {
+        if let Some(value) = entry.head.get(&name) {
+            headers.insert(name, value.clone());
+        }
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) fn choose(session: &Session, response: &mut ResponseHeader, ctx: &Con
     if let Some(entry) = ctx.lookup.as_ref().and_then(|lookup| lookup.served())
         && let Some(part) = &entry.part
     {
+        if ctx.lookup.as_ref().is_some_and(|lookup| lookup.own_fill().is_some()) {
+            // The origin's own answer to this very request.
+            return RangeType::None;
+        }
         let wanted = part.answer(RequestHead::new(&request.method, &request.headers), &entry.head);
         return wanted.map_or(RangeType::None, |wanted| choose_of_part(part, &wanted, response));
     }

@@ -105,9 +105,9 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
         Some(part) if part.is_whole() => {
             headers.remove(header::CONTENT_RANGE);
             headers.insert(header::CONTENT_LENGTH, part.total().into());
-            plan(session, StatusCode::OK, &headers, ctx)
+            plan(request, StatusCode::OK, &headers, ctx)
         }
-        part => Ok(Plan { part, ..plan(session, status, &headers, ctx)? }),
+        part => Ok(Plan { part, ..plan(request, status, &headers, ctx)? }),
     }
 }
 
@@ -116,7 +116,7 @@ fn updated(session: &Session, stored: &Entry, fields: &HeaderMap, ctx: &mut Cont
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
     let rules = site_rule::for_response(&site.site.rules, &url.path, &session.req_header().headers, &stored.head);
     let merged = merge_304(&stored.head, fields, clock::now(), &policy_with(&site.store, &rules));
-    let plan = plan(session, stored.status, &merged, ctx);
+    let plan = plan(&session.req_header().headers, stored.status, &merged, ctx);
     ctx.upstream.withheld = withheld(fields, plan.as_ref().ok(), ctx);
     plan
 }
@@ -149,14 +149,19 @@ fn withheld(received: &HeaderMap, plan: Option<&Plan>, ctx: &Context) -> HeaderM
     withheld
 }
 
-fn plan(session: &Session, status: StatusCode, headers: &HeaderMap, ctx: &Context) -> Result<Plan, NoStore> {
+/// What is stored of a response with this status and these fields, obtained by a GET with those.
+pub(super) fn plan(
+    request: &HeaderMap,
+    status: StatusCode,
+    headers: &HeaderMap,
+    ctx: &Context,
+) -> Result<Plan, NoStore> {
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
-    let request = session.req_header();
     let response = ResponseHead::new(status, headers);
-    let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
+    let rules = site_rule::for_response(&site.site.rules, &url.path, request, headers);
     let policy = policy_with(&site.store, &rules);
     // A HEAD that misses is fetched as a GET, so that its response can answer both.
-    let head = RequestHead::new(&Method::GET, &request.headers);
+    let head = RequestHead::new(&Method::GET, request);
     match may_store(head, response, &policy) {
         Store::Yes => {}
         // The response is stale at once by its own word, and a rule's lifetime takes the place of that.

@@ -1,6 +1,7 @@
 //! The request towards the tier above, and the first look at its response.
 
 use super::context::{Context, RangeUp, Refetch};
+use super::posting;
 use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
@@ -180,12 +181,13 @@ pub(super) fn write_request(
     request.set_raw_path(target.as_bytes())?;
 
     ctx.counters(node).upstream_request();
+    ctx.upstream.fence = node.purges.applied();
     ctx.upstream.sent = Some(clock::now());
     ctx.upstream.status = None;
     if let Some(lookup) = &ctx.lookup {
         // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
         lookup.set_fetch(node.in_flight.enter(lookup.primary));
-        lookup.set_fence(node.purges.applied());
+        lookup.set_fence(ctx.upstream.fence);
     }
     adapt_to_cache(node, session, request, ctx)
 }
@@ -246,7 +248,11 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     ctx.upstream.status = Some(response.status.as_u16());
     if let Some((url, site)) = &ctx.target {
         let head = ResponseHead::new(response.status, &response.headers);
-        node.invalidate(&invalidated(&session.req_header().method, url, head, &site.site.query));
+        let selectors = invalidated(&session.req_header().method, url, head, &site.site.query);
+        if !selectors.is_empty() {
+            let undisturbed = node.invalidate(&selectors, ctx.upstream.fence);
+            posting::begin(node, session, response, ctx, undisturbed);
+        }
     }
     ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);
     response.remove_header(&crate::core::cache_status::CACHE_STATUS);

@@ -8,7 +8,7 @@ use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::partial::Part;
 use crate::core::purge::Subject;
-use crate::core::vary::{VaryPolicy, VaryRule};
+use crate::core::vary::{VaryPolicy, VaryRule, most_wanted_language, sole_language};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -127,6 +127,19 @@ impl Lookup {
             return self.primary;
         }
         self.primary.variant(vary.variant_key(&self.request, self.vary_policy).0, generation)
+    }
+
+    /// The key under which a response that varies like this is found by the language that this request wants most, or
+    /// that `response` is in.
+    pub(super) fn key_by_language(
+        &self,
+        vary: &VaryRule,
+        generation: u64,
+        response: Option<&HeaderMap>,
+    ) -> Option<CacheKey> {
+        let language = response.map_or_else(|| most_wanted_language(&self.request), sole_language);
+        let key = vary.key_by_language(&self.request, self.vary_policy, language)?;
+        Some(self.primary.variant(key.0, generation))
     }
 
     /// The key that was looked up last: with the variant, if the store knows by what the URL's responses vary.

@@ -126,10 +126,14 @@ impl MemoryStore {
         let mut key = lookup.primary;
         let mut content = self.content(&key);
         lookup.set_miss(Miss::Uri);
-        if let Some(Content::Varies(varies)) = &content {
+        if let Some(Content::Varies(varies)) = content {
             lookup.set_miss(Miss::Vary);
             key = lookup.key_for(&varies.rule, varies.generation);
-            content = self.content(&key);
+            content = self.content(&key).or_else(|| {
+                let by_language = lookup.key_by_language(&varies.rule, varies.generation, None)?;
+                let found = self.content(&by_language)?;
+                matches!(&found, Content::Entry(entry) if usable(entry)).then_some(found)
+            });
         }
         lookup.set_key(key);
         let complete = match content {
@@ -189,6 +193,8 @@ impl MemoryStore {
         let generation = if plan.vary.is_empty() { 0 } else { self.mark_as_varying(lookup.primary, &plan.vary, fence) };
         let whole = lookup.key_for(&plan.vary, generation);
         let key = if plan.part.is_some() { whole.part(None) } else { whole };
+        let by_language =
+            lookup.key_by_language(&plan.vary, generation, Some(&plan.head)).filter(|_| plan.part.is_none());
         let entry = Arc::new(Entry {
             key,
             status: plan.status,
@@ -211,7 +217,8 @@ impl MemoryStore {
             filling.insert(key, entry.clone());
         }
         drop(filling);
-        Fill { store: self.clone(), entry, content_length: plan.content_length, outgrown: false, ended: false }
+        let content_length = plan.content_length;
+        Fill { store: self.clone(), entry, by_language, content_length, outgrown: false, ended: false }
     }
 
     /// Says, in the place of the URL, by what its responses vary. Returns the generation of its variants: the one that is
@@ -340,6 +347,8 @@ impl MemoryStore {
 pub struct Fill {
     store: Arc<MemoryStore>,
     entry: Arc<Entry>,
+    /// Another place where it is found.
+    by_language: Option<CacheKey>,
     content_length: Option<u64>,
     outgrown: bool,
     ended: bool,
@@ -374,6 +383,15 @@ impl Fill {
         }
     }
 
+    /// Appends a part of the body, if it fits what is kept; without a reader, nothing is gained by going on beyond that.
+    pub fn push_if_fits(&mut self, part: bytes::Bytes) -> bool {
+        let fits = self.entry.body.len() + part.len() as u64 <= self.store.max_object_bytes;
+        if fits {
+            self.entry.body.push(part);
+        }
+        fits
+    }
+
     /// Ends the fill: the response is stored, unless it is too large. Returns its size in bytes.
     ///
     /// # Errors
@@ -387,6 +405,9 @@ impl Fill {
         if !self.outgrown {
             // Into the store before out of the fills: a lookup in between finds it in one of them.
             self.store.put(self.entry.key, Slot::of(&self.entry));
+            if let Some(key) = self.by_language {
+                self.store.put(key, Slot::also(&self.entry));
+            }
             self.store.end(&self.entry);
         }
         self.ended = true;

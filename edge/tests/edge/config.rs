@@ -100,12 +100,12 @@ async fn files_that_are_right() {
     let command = Command::of_text(&std::fs::read_to_string(example).expect("the shipped example"));
     let ended = command.run(&CHECK).await;
     check_ended(&ended, 0);
-    assert!(ended.stdout.ends_with("good: 4 PoPs, 4 nodes, 1 sites\n"), "{ended:?}");
+    assert!(ended.stdout.ends_with("good: 4 PoPs, 4 nodes, 2 sites\n"), "{ended:?}");
     assert_eq!(ended.stderr, "");
     let ended = command.run(&CHECK_JSON).await;
     check_ended(&ended, 0);
     let outcome: Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!(outcome, serde_json::json!({ "ok": true, "pops": 4, "nodes": 4, "sites": 1 }));
+    assert_eq!(outcome, serde_json::json!({ "ok": true, "pops": 4, "nodes": 4, "sites": 2 }));
     // The file may be named by the environment.
     let file = command.file().display().to_string();
     let ended = Command::with("").env("TIDEWALL_CONFIG", &file).run(&["check"]).await;

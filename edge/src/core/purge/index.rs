@@ -81,6 +81,11 @@ impl Index {
         self.applied
     }
 
+    /// Whether no purge has been applied since `seq`.
+    pub fn is_at(&self, seq: PurgeSeq) -> bool {
+        self.applied == seq
+    }
+
     /// Applies the next purge and returns its number. `now` is when, for the bound of soft purges.
     pub fn apply(&mut self, selector: &Selector, mode: Mode, now: Timestamp) -> PurgeSeq {
         let seq = self.applied.next();

@@ -172,7 +172,9 @@ fn instead_of_an_error_after_a_soft_purge() {
 
 #[test]
 fn only_outages_are_covered() {
-    let verdict = |cause| stale_if_error(&entry(), PurgeMark::Valid, after(70), &ReusePolicy::default(), cause);
+    let verdict = |cause| {
+        stale_if_error(&RequestDirectives::NONE, &entry(), PurgeMark::Valid, after(70), &ReusePolicy::default(), cause)
+    };
     for cause in [UpstreamFailure::Connect, UpstreamFailure::Timeout, UpstreamFailure::Disconnected] {
         assert_eq!(verdict(cause), StaleIfError::Allowed, "{cause:?}");
     }

@@ -35,6 +35,26 @@ pub fn normalise_accept_language(request_headers: &HeaderMap) -> Option<String> 
     Some(written.join(", "))
 }
 
+/// The language that a request wants most, in lower case; `None` if it wants several alike, any, or doesn't say.
+///
+/// No response suits such a request better, as far as languages go, than one in that language (RFC 9110 §12.5.4).
+pub fn most_wanted_language(request_headers: &HeaderMap) -> Option<String> {
+    let mut ranges = Vec::new();
+    for member in list_members(request_headers, &header::ACCEPT_LANGUAGE).take(MAX_RANGES) {
+        ranges.push(read_range(member.bytes)?);
+    }
+    let most = ranges.iter().map(|(_, weight)| *weight).max().filter(|&weight| weight > 0)?;
+    let mut wanted = ranges.into_iter().filter(|(_, weight)| *weight == most).map(|(range, _)| range);
+    wanted.next().filter(|range| wanted.next().is_none() && !range.contains('*'))
+}
+
+/// The language of a response, in lower case; `None` if it is in several, or doesn't say (RFC 9110 §8.5).
+pub fn sole_language(response_headers: &HeaderMap) -> Option<String> {
+    let mut members = list_members(response_headers, &header::CONTENT_LANGUAGE);
+    let sole = members.next().filter(|_| members.next().is_none())?;
+    read_range(sole.bytes).map(|(range, _)| range).filter(|range| !range.contains('*'))
+}
+
 /// A range in lower case, and its weight in thousandths.
 fn read_range(member: &[u8]) -> Option<(String, u16)> {
     let mut parts = member.split(|&byte| byte == b';').map(trim_ows);
@@ -70,6 +90,22 @@ mod tests {
         check(&["fr;q=0.5 , de;Q=1.0"], Some("de, fr;q=0.500"));
         check(&["en-GB;q=0.8, en;q=0.80, *;q=0"], Some("en;q=0.800, en-gb;q=0.800, *;q=0.000"));
         check(&["en, en;q=0.5"], Some("en"));
+    }
+
+    #[test]
+    fn the_most_wanted() {
+        let check = |line: &'static str, want: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(line));
+            assert_eq!(most_wanted_language(&headers).as_deref(), want, "{line}");
+        };
+        check("fr;q=0.5, De;q=1.0", Some("de"));
+        check("de", Some("de"));
+        check("de, fr", None);
+        check("*, de;q=0.5", None);
+        check("de;q=0", None);
+        check("de;q=x", None);
+        check("", None);
     }
 
     #[test]

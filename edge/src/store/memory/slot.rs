@@ -4,7 +4,7 @@ use crate::core::id::PurgeSeq;
 use crate::core::vary::VaryRule;
 use crate::store::entry::{Entry, OVERHEAD_BYTES};
 use arc_swap::ArcSwapOption;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Weights are counted in units of this many bytes: moka's are u32, which then reach 256 GiB for one entry.
 pub(super) const UNIT_BYTES: u64 = 64;
@@ -26,6 +26,8 @@ enum What {
     /// `None` once it has left the store. moka frees by epochs, which any thread that stands still holds up; the
     /// response, with its body, is let go at once.
     Entry(ArcSwapOption<Entry>),
+    /// A response that is in another place.
+    Also(Weak<Entry>),
     Varies(Varies),
 }
 
@@ -51,6 +53,12 @@ impl Slot {
         Self(Arc::new(Held { content, fence: entry.fence, units: units(entry.bytes()) }))
     }
 
+    /// Another place where an entry is found, for as long as it is in its own.
+    pub(super) fn also(entry: &Arc<Entry>) -> Self {
+        let content = What::Also(Arc::downgrade(entry));
+        Self(Arc::new(Held { content, fence: entry.fence, units: units(OVERHEAD_BYTES) }))
+    }
+
     pub(super) fn varies(varies: Varies, fence: PurgeSeq) -> Self {
         let bytes = OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64;
         Self(Arc::new(Held { content: What::Varies(varies), fence, units: units(bytes) }))
@@ -69,7 +77,7 @@ impl Slot {
     pub(super) fn holds(&self, entry: &Arc<Entry>) -> bool {
         match &self.0.content {
             What::Entry(held) => held.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, entry)),
-            What::Varies(_) => false,
+            What::Also(_) | What::Varies(_) => false,
         }
     }
 
@@ -77,6 +85,7 @@ impl Slot {
     pub(super) fn content(&self) -> Option<Content> {
         match &self.0.content {
             What::Entry(held) => held.load_full().map(Content::Entry),
+            What::Also(entry) => entry.upgrade().map(Content::Entry),
             What::Varies(varies) => Some(Content::Varies(varies.clone())),
         }
     }

@@ -46,6 +46,11 @@ async fn a_body_on_what_is_stored_is_not_the_next_request() {
         client.send(with_body("GET", "/stored", fields, &body) + &get("/next")).await;
         let first = client.reply().await;
         assert!(matches!(first.status, 200 | 206 | 304 | 504), "{first:?}");
+        if first.status == 504 {
+            // Nothing is fetched for it, so its body is read by nobody: the connection ends.
+            client.closed().await;
+            continue;
+        }
         check_reply(&mut client, 200, "GET /next\n").await;
         client.end_writing().await;
         client.closed().await;
