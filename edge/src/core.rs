@@ -25,3 +25,5 @@ pub mod tier;
 
 pub mod cache_status;
 pub mod forwarded;
+pub mod member;
+pub mod proxy_status;
