@@ -3,6 +3,7 @@
 
 mod admission;
 mod context;
+mod diagnosis;
 mod downstream;
 mod failure;
 mod judge;
@@ -99,7 +100,9 @@ impl ProxyHttp for Proxy {
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
-        judge::may_serve_stale(&self.node, session, ctx, error)
+        let may = judge::may_serve_stale(&self.node, session, ctx, error);
+        ctx.stood_in_for = error.and_then(|error| diagnosis::diagnose(error, ctx.upstream.status));
+        may
     }
 
     fn cache_not_modified_filter(

@@ -1,6 +1,7 @@
 //! What a request gathers on its way through the hooks.
 
 use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::proxy_status::ProxyError;
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
 use crate::core::site_rule::{Set, apply_changes};
@@ -56,6 +57,8 @@ pub(super) struct Upstream {
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.
     pub(super) cache_status: Option<String>,
+    /// The Proxy-Status that the response came with.
+    pub(super) proxy_status: Option<String>,
     /// The fields of a 304 that validated the stored response.
     pub(super) not_modified: Option<HeaderMap>,
 }
@@ -85,6 +88,8 @@ pub struct Context {
     pub(super) reuse: Option<Reuse>,
     /// A stale response is served because the tier above failed.
     pub(super) stale_if_error: bool,
+    /// The error that a stale response stands in for, if it was one and not a response.
+    pub(super) stood_in_for: Option<ProxyError>,
     pub(super) no_store: Option<NoStore>,
     pub(super) stored: bool,
     pub(super) upstream: Upstream,
@@ -105,6 +110,7 @@ impl Context {
             lookup: None,
             reuse: None,
             stale_if_error: false,
+            stood_in_for: None,
             no_store: None,
             stored: false,
             upstream: Upstream::default(),

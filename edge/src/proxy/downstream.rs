@@ -6,6 +6,7 @@ use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
+use crate::core::proxy_status::{PROXY_STATUS, ProxyError, ProxyStatus};
 use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::TIER_FIELD;
@@ -77,6 +78,7 @@ pub(super) fn write_response(
         detail: detail.as_deref(),
     };
     member.append_to(headers);
+    set_proxy_status(node, headers, outcome, ctx);
     *response = ResponseHeader::from(parts);
     if ends_with_connection {
         session.set_keepalive(None);
@@ -124,6 +126,27 @@ fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
             }
         }
         _ => {}
+    }
+}
+
+/// Proxy-Status, where there is something to tell: what a stale response stands in for, or what others have told, behind
+/// whom this node stands then (RFC 9209 §2).
+fn set_proxy_status(node: &NodeState, headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
+    headers.remove(&PROXY_STATUS);
+    let above = ctx.upstream.proxy_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    let mut own = above.is_some().then(|| ProxyStatus::of(&node.info.node));
+    if ctx.stale_if_error && outcome == CacheOutcome::Stale {
+        let received_status = ctx.upstream.status;
+        // The origin was found to fail by another request, and this one did not ask it.
+        let unasked = received_status.is_none().then_some(ProxyError::DestinationUnavailable);
+        let error = ctx.stood_in_for.or(unasked);
+        own = Some(ProxyStatus { error, received_status, ..ProxyStatus::of(&node.info.node) });
+    }
+    if let Some(above) = above {
+        headers.insert(&PROXY_STATUS, above);
+    }
+    if let Some(own) = own {
+        own.append_to(headers);
     }
 }
 
