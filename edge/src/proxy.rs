@@ -16,6 +16,7 @@ use crate::store::pingora::{MAX_WAITS, WAIT_TIMEOUT, pingora_key};
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::Context;
+use diagnosis::Fault;
 use pingora::cache::key::{CacheKey, HashBinary};
 use pingora::cache::{CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -101,7 +102,7 @@ impl ProxyHttp for Proxy {
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
         let may = judge::may_serve_stale(&self.node, session, ctx, error);
-        ctx.stood_in_for = error.and_then(|error| diagnosis::diagnose(error, ctx.upstream.status));
+        ctx.stood_in_for = error.map_or_else(Fault::default, |error| Fault::of(error, ctx.upstream.status));
         may
     }
 

@@ -146,3 +146,36 @@ impl Refusal {
         head.into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_upstream(error: ProxyError, want: &Refusal) {
+        let refusal = Refusal::of_upstream(error);
+        assert_eq!((refusal.status, refusal.reason, refusal.error), (want.status, want.reason, error));
+    }
+
+    #[test]
+    fn failures_of_the_next_hop() {
+        check_upstream(ProxyError::ConnectionRefused, &Refusal::BAD_GATEWAY);
+        check_upstream(ProxyError::DnsError, &Refusal::BAD_GATEWAY);
+        check_upstream(ProxyError::DestinationUnavailable, &Refusal::BAD_GATEWAY);
+        check_upstream(ProxyError::DnsTimeout, &Refusal::GATEWAY_TIMEOUT);
+        check_upstream(ProxyError::ConnectionReadTimeout, &Refusal::GATEWAY_TIMEOUT);
+        check_upstream(ProxyError::ProxyInternalError, &Refusal::INTERNAL);
+    }
+
+    /// A node's name need not be a token of a structured field.
+    #[test]
+    fn the_head_is_well_formed() {
+        for (node, name) in [("fra-1", "fra-1"), ("9-fra", "\"9-fra\"")] {
+            let bytes = Refusal::NO_HOST.http1(node, crate::core::time::Timestamp::EPOCH, true);
+            let head = String::from_utf8(bytes).unwrap();
+            let told = format!("\r\nProxy-Status: {name};error=http_request_error;details=\"no-host\"\r\n");
+            assert!(head.contains(&format!("\r\nCache-Status: {name};detail=\"no-host\"\r\n")), "{head}");
+            assert!(head.contains(&told), "{head}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What a request gathers on its way through the hooks.
 
+use super::diagnosis::Fault;
 use crate::core::cache_control::fields::remove_hop_by_hop;
-use crate::core::proxy_status::ProxyError;
 use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
 use crate::core::site_rule::{Set, apply_changes};
@@ -88,8 +88,8 @@ pub struct Context {
     pub(super) reuse: Option<Reuse>,
     /// A stale response is served because the tier above failed.
     pub(super) stale_if_error: bool,
-    /// The error that a stale response stands in for, if it was one and not a response.
-    pub(super) stood_in_for: Option<ProxyError>,
+    /// What a stale response stands in for.
+    pub(super) stood_in_for: Fault,
     pub(super) no_store: Option<NoStore>,
     pub(super) stored: bool,
     pub(super) upstream: Upstream,
@@ -110,7 +110,7 @@ impl Context {
             lookup: None,
             reuse: None,
             stale_if_error: false,
-            stood_in_for: None,
+            stood_in_for: Fault::default(),
             no_store: None,
             stored: false,
             upstream: Upstream::default(),

@@ -4,6 +4,26 @@ use crate::core::proxy_status::ProxyError;
 use crate::upstream::PeerError;
 use pingora::{Error, ErrorType};
 
+/// What was wrong with an exchange: an error, a response that is not used, or one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fault {
+    pub(super) error: Option<ProxyError>,
+    /// The status that the next hop had answered with.
+    pub(super) received_status: Option<u16>,
+}
+
+impl Fault {
+    /// `received_status`: the status of the head that was read before the error, if one was.
+    pub(super) fn of(error: &Error, received_status: Option<u16>) -> Self {
+        // A response that is taken for an error comes as one, before its head has been through the hooks.
+        let received_status = match error.etype() {
+            ErrorType::HTTPStatus(status) => Some(*status),
+            _ => received_status,
+        };
+        Self { error: diagnose(error, received_status), received_status }
+    }
+}
+
 /// Which of the registered errors one of the exchange with the next hop is. `received_status`: what had come before it,
 /// if a head had. `None`: it is no error of ours, but a response that the next hop made and that is not used.
 pub(super) fn diagnose(error: &Error, received_status: Option<u16>) -> Option<ProxyError> {

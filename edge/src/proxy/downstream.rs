@@ -2,6 +2,8 @@
 
 use super::admission::via;
 use super::context::{Context, Pass};
+use super::diagnosis::Fault;
+use super::judge;
 use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
@@ -29,6 +31,7 @@ pub(super) fn write_response(
     ctx: &mut Context,
 ) -> Result<()> {
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        write_interim(node, session, response, ctx);
         return Ok(());
     }
     let mut ends_with_connection = false;
@@ -86,6 +89,36 @@ pub(super) fn write_response(
     Ok(())
 }
 
+/// Finishes an interim response: 100, or 103 (RFC 8297). It is passed on and forgotten, and says nothing that the final
+/// one may not say.
+fn write_interim(node: &NodeState, session: &mut Session, response: &mut ResponseHeader, ctx: &Context) {
+    let mut parts = response.as_owned_parts();
+    let headers = &mut parts.headers;
+    remove_connection_fields(headers);
+    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        // RFC 9112 §6.1, RFC 9110 §8.6: it has no body.
+        headers.remove(name);
+    }
+    headers.remove(TIER_FIELD);
+    if ctx.rules.strip_cookies == Some(true) {
+        headers.remove(header::SET_COOKIE);
+    }
+    if let Ok(site) = ctx.site()
+        && !site.site.expose_tags
+        && !answers_tier(node, ctx)
+    {
+        for field in &site.site.tag_fields {
+            headers.remove(field);
+        }
+    }
+    *response = ResponseHeader::from(parts);
+    // RFC 9110 §15.2: HTTP/1.0 knows no interim responses. And once one is written, Pingora answers with nothing stale
+    // any more if the final one fails: hints are worth less than that.
+    if session.req_header().version <= http::Version::HTTP_10 || judge::could_stand_in(node, ctx) {
+        session.set_ignore_info_resp(true);
+    }
+}
+
 fn remove_connection_fields(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -136,11 +169,10 @@ fn set_proxy_status(node: &NodeState, headers: &mut HeaderMap, outcome: CacheOut
     let above = ctx.upstream.proxy_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     let mut own = above.is_some().then(|| ProxyStatus::of(&node.info.node));
     if ctx.stale_if_error && outcome == CacheOutcome::Stale {
-        let received_status = ctx.upstream.status;
-        // The origin was found to fail by another request, and this one did not ask it.
+        let Fault { error, received_status } = ctx.stood_in_for;
+        // Without a fault the origin was found to fail by another request, and this one did not ask it.
         let unasked = received_status.is_none().then_some(ProxyError::DestinationUnavailable);
-        let error = ctx.stood_in_for.or(unasked);
-        own = Some(ProxyStatus { error, received_status, ..ProxyStatus::of(&node.info.node) });
+        own = Some(ProxyStatus { error: error.or(unasked), received_status, ..ProxyStatus::of(&node.info.node) });
     }
     if let Some(above) = above {
         headers.insert(&PROXY_STATUS, above);
