@@ -29,3 +29,5 @@ pub mod tier;
 
 pub mod cache_status;
 pub mod forwarded;
+pub mod member;
+pub mod proxy_status;

@@ -3,6 +3,7 @@
 
 mod admission;
 mod context;
+mod diagnosis;
 mod downstream;
 mod failure;
 mod judge;
@@ -20,6 +21,7 @@ use crate::store::pingora::{MAX_WAITS, WAIT_TIMEOUT, pingora_key};
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::Context;
+use diagnosis::Fault;
 use pingora::cache::key::{CacheKey, HashBinary};
 use pingora::cache::{CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -104,7 +106,9 @@ impl ProxyHttp for Proxy {
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
-        judge::may_serve_stale(&self.node, session, ctx, error)
+        let may = judge::may_serve_stale(&self.node, session, ctx, error);
+        ctx.stood_in_for = error.map_or_else(Fault::default, |error| Fault::of(error, ctx.upstream.status));
+        may
     }
 
     fn cache_not_modified_filter(
@@ -216,7 +220,10 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        downstream::write_response(&self.node, session, response, ctx)
+        match downstream::is_interim(response) {
+            true => downstream::write_interim(&self.node, session, response, ctx).await,
+            false => downstream::write_response(&self.node, session, response, ctx),
+        }
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {

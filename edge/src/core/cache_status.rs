@@ -3,20 +3,12 @@
 //! The field is a list whose first member is the cache nearest to the origin. A stored response keeps the members of
 //! the tiers above; a node adds its own at the end of each answer.
 
-use super::cache_control::fields::set_text;
-use http::HeaderValue;
+use super::member::{self, key, name, printable, string, token};
 use http::header::{HeaderMap, HeaderName};
-use sfv::{Integer, KeyRef, List, ListSerializer, Parser, RefBareItem, StringRef, TokenRef};
-use std::borrow::Cow;
+use sfv::{Integer, ListSerializer};
 
 /// The field's name, in lower case.
 pub static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-
-/// Longest cache name, key or detail that is written, in bytes; the rest is cut off.
-pub const MAX_TEXT_BYTES: usize = 256;
-
-/// Longest list of members from the tiers above that is passed on, in bytes; a longer one is dropped.
-pub const MAX_INHERITED_BYTES: usize = 4096;
 
 /// What one cache did with one request: a member of `Cache-Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +25,16 @@ pub struct CacheStatus<'a> {
     pub detail: Option<&'a str>,
 }
 
-/// Whether a request was answered from the cache: `hit` and `fwd` exclude each other (RFC 9211 §2.1, §2.2).
+/// Whether a request was answered from the cache: `hit` and `fwd` exclude each other (RFC 9211 §2.1, §2.2), and like
+/// all parameters both are optional (§2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handling {
     /// `hit`: answered without going forward.
     Hit,
     /// `fwd`: it went forward.
     Forwarded(Forwarded),
+    /// Neither: it was refused before the cache was asked, and went nowhere.
+    Refused,
 }
 
 /// How a request went forward.
@@ -104,11 +99,8 @@ impl CacheStatus<'_> {
     /// express becomes `?`, and long texts are cut.
     pub fn write_member(&self, out: &mut String) {
         let mut list = ListSerializer::with_buffer(out);
-        let name = printable(self.cache);
-        let mut member = match TokenRef::from_str(&name) {
-            Ok(token) => list.bare_item(token),
-            Err(_) => list.bare_item(string(&name)),
-        };
+        let cache = printable(self.cache);
+        let mut member = list.bare_item(name(&cache));
         match self.handling {
             Handling::Hit => member = member.parameter(key("hit"), true),
             Handling::Forwarded(forwarded) => {
@@ -123,6 +115,7 @@ impl CacheStatus<'_> {
                     member = member.parameter(key("collapsed"), true);
                 }
             }
+            Handling::Refused => {}
         }
         if let Some(ttl) = self.ttl_secs {
             let within = ttl.clamp(i64::from(Integer::MIN), i64::from(Integer::MAX));
@@ -147,12 +140,7 @@ impl CacheStatus<'_> {
     /// Puts the member behind those that the tiers above left in `headers`, as one line (RFC 9211 §2). What is there
     /// and is no list is dropped: it would make the whole field unreadable.
     pub fn append_to(&self, headers: &mut HeaderMap) {
-        let mut value = inherited(headers).unwrap_or_default();
-        if !value.is_empty() {
-            value.push_str(", ");
-        }
-        self.write_member(&mut value);
-        set_text(headers, CACHE_STATUS.clone(), value);
+        member::append(headers, &CACHE_STATUS, &self.to_member());
     }
 }
 
@@ -161,36 +149,7 @@ impl CacheStatus<'_> {
 /// For those who write heads themselves: check once when the response is stored, and later write this, `", "` and
 /// [`CacheStatus::write_member`].
 pub fn inherited(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<&[u8]> = headers.get_all(&CACHE_STATUS).iter().map(HeaderValue::as_bytes).collect();
-    let combined = lines.join(&b", "[..]);
-    if combined.len() > MAX_INHERITED_BYTES {
-        return None;
-    }
-    let list: List = Parser::new(&combined).parse().ok()?;
-    let mut serializer = ListSerializer::new();
-    serializer.members(&list);
-    serializer.finish()
-}
-
-/// A text as a structured field's string can hold it (RFC 9651 §3.3.3), cut to [`MAX_TEXT_BYTES`].
-fn printable(text: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| matches!(c, ' '..='~');
-    if text.len() <= MAX_TEXT_BYTES && text.chars().all(is_plain) {
-        return Cow::Borrowed(text);
-    }
-    text.chars().take(MAX_TEXT_BYTES).map(|c| if is_plain(c) { c } else { '?' }).collect::<String>().into()
-}
-
-fn string(text: &str) -> RefBareItem<'_> {
-    StringRef::from_str(text).map_or(RefBareItem::Boolean(false), RefBareItem::String)
-}
-
-fn token(text: &'static str) -> RefBareItem<'static> {
-    TokenRef::from_str(text).map_or(RefBareItem::Boolean(true), RefBareItem::Token)
-}
-
-fn key(name: &'static str) -> &'static KeyRef {
-    KeyRef::constant(name)
+    member::inherited(headers, &CACHE_STATUS)
 }
 
 #[cfg(test)]

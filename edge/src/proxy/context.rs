@@ -1,5 +1,6 @@
 //! What a request gathers on its way through the hooks.
 
+use super::diagnosis::Fault;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
@@ -63,6 +64,8 @@ pub(super) struct Upstream {
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.
     pub(super) cache_status: Option<String>,
+    /// The Proxy-Status that the response came with.
+    pub(super) proxy_status: Option<String>,
     /// The fields of a 304 that validated the stored response.
     pub(super) not_modified: Option<HeaderMap>,
     /// The fields of the response that are for this client alone.
@@ -136,6 +139,8 @@ pub struct Context {
     pub(super) reuse: Option<Reuse>,
     /// A stale response is served because the tier above failed.
     pub(super) stale_if_error: bool,
+    /// What a stale response stands in for.
+    pub(super) stood_in_for: Fault,
     pub(super) no_store: Option<NoStore>,
     pub(super) stored: bool,
     pub(super) upstream: Upstream,
@@ -159,6 +164,7 @@ impl Context {
             lookup: None,
             reuse: None,
             stale_if_error: false,
+            stood_in_for: Fault::default(),
             no_store: None,
             stored: false,
             upstream: Upstream::default(),

@@ -2,10 +2,13 @@
 
 use super::admission::via;
 use super::context::{Context, Pass, Refetch};
+use super::diagnosis::Fault;
+use super::judge;
 use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
+use crate::core::proxy_status::{PROXY_STATUS, ProxyError, ProxyStatus};
 use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::TIER_FIELD;
@@ -33,9 +36,6 @@ pub(super) fn write_response(
     response: &mut ResponseHeader,
     ctx: &mut Context,
 ) -> Result<()> {
-    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(());
-    }
     if ctx.upstream.refetch == Refetch::Due {
         // What came must not be answered with: `exchange_failed` has it fetched again.
         return Err(Error::explain(ErrorType::InternalError, "the response is of no use").into_up());
@@ -95,9 +95,58 @@ pub(super) fn write_response(
         detail: detail.as_deref(),
     };
     member.append_to(headers);
+    set_proxy_status(node, headers, outcome, ctx);
     *response = ResponseHeader::from(parts);
     if ends_with_connection {
         session.set_keepalive(None);
+    }
+    Ok(())
+}
+
+/// Whether a response is followed by another one to the same request (RFC 9110 §15.2).
+pub(super) fn is_interim(response: &ResponseHeader) -> bool {
+    response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Passes an interim response on: 100, or 103 (RFC 8297). It is forgotten then, and says nothing that the final one may
+/// not say.
+pub(super) async fn write_interim(
+    node: &NodeState,
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    ctx: &Context,
+) -> Result<()> {
+    let mut parts = response.as_owned_parts();
+    let headers = &mut parts.headers;
+    remove_connection_fields(headers);
+    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        // RFC 9112 §6.1, RFC 9110 §8.6: it has no body.
+        headers.remove(name);
+    }
+    headers.remove(TIER_FIELD);
+    if ctx.rules.strip_cookies == Some(true) {
+        headers.remove(header::SET_COOKIE);
+    }
+    if let Ok(site) = ctx.site()
+        && !site.site.expose_tags
+        && !answers_tier(node, ctx)
+    {
+        for field in &site.site.tag_fields {
+            headers.remove(field);
+        }
+    }
+    *response = ResponseHeader::from(parts);
+    // RFC 9110 §15.2: HTTP/1.0 knows no interim responses. And once one is written, Pingora answers with nothing stale
+    // any more if the final one fails: hints are worth less than that.
+    if session.req_header().version <= http::Version::HTTP_10 || judge::could_stand_in(node, ctx) {
+        session.set_ignore_info_resp(true);
+    } else if response.status != StatusCode::CONTINUE && !session.is_http2() && session.subrequest_ctx.is_none() {
+        // Pingora would drop one that comes together with the head of a response that is stored. So it is written here,
+        // and Pingora is told to leave it alone.
+        session.set_ignore_info_resp(false);
+        let written = session.as_downstream_mut().write_response_header(Box::new(response.clone())).await;
+        session.set_ignore_info_resp(true);
+        written.map_err(|error| error.into_down())?;
     }
     Ok(())
 }
@@ -163,6 +212,26 @@ fn set_date(headers: &mut HeaderMap, is_http2: bool) {
     let date = date.unwrap_or_else(|| http_date_value(clock::now()));
     if !is_http2 {
         headers.insert(DATE_FIELD, date);
+    }
+}
+
+/// Proxy-Status, where there is something to tell: what a stale response stands in for, or what others have told, behind
+/// whom this node stands then (RFC 9209 §2).
+fn set_proxy_status(node: &NodeState, headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
+    headers.remove(&PROXY_STATUS);
+    let above = ctx.upstream.proxy_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    let mut own = above.is_some().then(|| ProxyStatus::of(&node.info.node));
+    if ctx.stale_if_error && outcome == CacheOutcome::Stale {
+        let Fault { error, received_status } = ctx.stood_in_for;
+        // Without a fault the origin was found to fail by another request, and this one did not ask it.
+        let unasked = received_status.is_none().then_some(ProxyError::DestinationUnavailable);
+        own = Some(ProxyStatus { error: error.or(unasked), received_status, ..ProxyStatus::of(&node.info.node) });
+    }
+    if let Some(above) = above {
+        headers.insert(&PROXY_STATUS, above);
+    }
+    if let Some(own) = own {
+        own.append_to(headers);
     }
 }
 

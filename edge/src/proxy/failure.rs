@@ -1,9 +1,11 @@
 //! Errors turned into responses, in one place.
 
 use super::context::Context;
+use super::diagnosis::diagnose;
 use super::downstream::fwd_reason;
 use super::upstreaming::REQUEST_ID;
-use crate::core::cache_status::{CacheStatus, Forwarded, Handling};
+use crate::core::cache_status::{CACHE_STATUS, Forwarded, Handling};
+use crate::core::proxy_status::PROXY_STATUS;
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -19,7 +21,7 @@ pub(super) async fn refuse(node: &NodeState, session: &mut Session, ctx: &mut Co
     if !session.is_body_empty() {
         session.set_keepalive(None);
     }
-    if let Err(error) = respond(node, session, ctx, &refusal).await {
+    if let Err(error) = respond(node, session, ctx, &refusal, Handling::Refused).await {
         tracing::debug!(request = %ctx.request_id, %error, "the client left before its answer");
         session.set_keepalive(None);
     }
@@ -27,8 +29,11 @@ pub(super) async fn refuse(node: &NodeState, session: &mut Session, ctx: &mut Co
 
 /// Answers a request that failed on its way.
 pub(super) async fn answer(node: &NodeState, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-    let refusal = ctx.refusal.clone().or_else(|| refusal_for(error));
-    let written = session.response_written().is_some();
+    let refusal = ctx.refusal.clone().or_else(|| refusal_for(error, ctx.upstream.status));
+    // An interim response is none: the final one is still owed.
+    let written = session.response_written().is_some_and(|response| {
+        !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS
+    });
     let mut code = 0;
     if let Some(refusal) = refusal {
         ctx.refusal = Some(refusal.clone());
@@ -36,24 +41,20 @@ pub(super) async fn answer(node: &NodeState, session: &mut Session, error: &Erro
         // The connection ends with this answer, and the answer says so.
         session.set_keepalive(None);
         // A response that has begun can't be taken back: the connection breaks, which tells the client.
-        if !written && let Err(error) = respond(node, session, ctx, &refusal).await {
+        let handling = Handling::Forwarded(Forwarded::new(fwd_reason(ctx)));
+        if !written && let Err(error) = respond(node, session, ctx, &refusal, handling).await {
             tracing::debug!(request = %ctx.request_id, %error, "the client left before its answer");
         }
     }
     FailToProxy { error_code: code, can_reuse_downstream: false }
 }
 
-fn refusal_for(error: &Error) -> Option<Refusal> {
+fn refusal_for(error: &Error, received_status: Option<u16>) -> Option<Refusal> {
     match (error.esource(), error.etype()) {
         (_, ErrorType::HTTPStatus(413)) => Some(Refusal::LARGE_BODY),
-        (
-            ErrorSource::Upstream,
-            ErrorType::ConnectTimedout
-            | ErrorType::ReadTimedout
-            | ErrorType::WriteTimedout
-            | ErrorType::TLSHandshakeTimedout,
-        ) => Some(Refusal::GATEWAY_TIMEOUT),
-        (ErrorSource::Upstream, _) => Some(Refusal::BAD_GATEWAY),
+        (ErrorSource::Upstream, _) => {
+            Some(diagnose(error, received_status).map_or(Refusal::BAD_GATEWAY, Refusal::of_upstream))
+        }
         (
             ErrorSource::Downstream,
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout,
@@ -64,7 +65,13 @@ fn refusal_for(error: &Error) -> Option<Refusal> {
     }
 }
 
-async fn respond(node: &NodeState, session: &mut Session, ctx: &Context, refusal: &Refusal) -> Result<()> {
+async fn respond(
+    node: &NodeState,
+    session: &mut Session,
+    ctx: &Context,
+    refusal: &Refusal,
+    handling: Handling,
+) -> Result<()> {
     let body = refusal.body(&node.info.node, Some(&ctx.request_id));
     let mut response = ResponseHeader::build_no_case(refusal.status, Some(8))?;
     response.insert_header(header::CONTENT_TYPE, "text/plain; charset=utf-8")?;
@@ -77,13 +84,13 @@ async fn respond(node: &NodeState, session: &mut Session, ctx: &Context, refusal
         response.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
     }
     let mut headers = http::HeaderMap::new();
-    if let Some(tiers) = ctx.upstream.cache_status.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-        headers.insert(&crate::core::cache_status::CACHE_STATUS, tiers);
+    for (field, above) in [(&CACHE_STATUS, &ctx.upstream.cache_status), (&PROXY_STATUS, &ctx.upstream.proxy_status)] {
+        if let Some(above) = above.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(field, above);
+        }
     }
-    let handling = Handling::Forwarded(Forwarded::new(fwd_reason(ctx)));
-    let member =
-        CacheStatus { cache: &node.info.node, handling, ttl_secs: None, key: None, detail: Some(refusal.reason) };
-    member.append_to(&mut headers);
+    refusal.cache_status(&node.info.node, handling).append_to(&mut headers);
+    refusal.proxy_status(&node.info.node, ctx.upstream.status).append_to(&mut headers);
     for (name, value) in &headers {
         response.insert_header(name, value)?;
     }

@@ -120,6 +120,12 @@ pub(super) fn may_serve_stale(
     ctx.stale_if_error
 }
 
+/// Whether there is a stale response for the case that the tier above fails.
+pub(super) fn could_stand_in(node: &NodeState, ctx: &Context) -> bool {
+    let found = ctx.lookup.as_ref().and_then(|lookup| lookup.found());
+    found.is_some_and(|entry| stands_in(node, ctx, &entry, UpstreamFailure::Connect))
+}
+
 /// Whether a stale response may be served instead of this failure.
 fn stands_in(node: &NodeState, ctx: &Context, entry: &Entry, cause: UpstreamFailure) -> bool {
     let Ok(site) = ctx.site() else { return false };

@@ -69,7 +69,7 @@ pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Contex
                 ctx.counters(node).upstream_error();
                 node.upstreams.record(target, false);
                 if !ctx.upstream.go_to_next() {
-                    let mut failed = Error::explain(ErrorType::ConnectError, error.to_string());
+                    let mut failed = Error::because(ErrorType::ConnectError, "no address", error);
                     failed.as_up();
                     return Err(failed);
                 }
@@ -256,6 +256,9 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     }
     ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);
     response.remove_header(&crate::core::cache_status::CACHE_STATUS);
+    // Not stored: it speaks of this exchange, and later hits have none.
+    ctx.upstream.proxy_status = crate::core::proxy_status::inherited(&response.headers);
+    response.remove_header(&crate::core::proxy_status::PROXY_STATUS);
     response.remove_header(&REQUEST_ID);
     if ctx.rules.strip_cookies == Some(true) {
         response.remove_header(&header::SET_COOKIE);

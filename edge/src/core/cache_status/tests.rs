@@ -1,7 +1,9 @@
 use super::*;
 use crate::core::cache_control::fields::any_value;
+use crate::core::member::{MAX_INHERITED_BYTES, MAX_TEXT_BYTES};
+use http::HeaderValue;
 use proptest::prelude::*;
-use sfv::{BareItem, ListEntry};
+use sfv::{BareItem, List, ListEntry, Parser};
 
 fn status(handling: Handling) -> CacheStatus<'static> {
     CacheStatus { cache: "fra-1", handling, ttl_secs: None, key: None, detail: None }
@@ -44,6 +46,8 @@ fn members() {
         "fra-1;fwd=uri-miss;fwd-status=304;stored;collapsed",
     );
     check(&miss(|f| f.reason = FwdReason::Stale), "fra-1;fwd=stale");
+    let refused = CacheStatus { detail: Some("unknown-host"), ..status(Handling::Refused) };
+    check(&refused, "fra-1;detail=\"unknown-host\"");
 }
 
 #[test]

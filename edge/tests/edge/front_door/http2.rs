@@ -73,6 +73,27 @@ async fn requests_of_http_2_are_served() {
     stand.still_serves().await;
 }
 
+/// Pingora has no way to send an interim response there; the final one is not harmed by that.
+#[tokio::test]
+async fn hints_of_an_origin_are_left_out() {
+    let answer = |seen: &Seen| {
+        let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".to_vec();
+        vec![Step::Send(hints), Step::Send(Origin::plain(seen))]
+    };
+    let stand = Stand::before(Origin::answering(answer).await, H2C).await;
+    let client = connect(&stand).await;
+    for _ in 0..2 {
+        let reply = ask(&client, Method::GET, &at("/a"), b"").await;
+        assert_eq!((reply.status, reply.text.as_str(), reply.fields.get("link")), (200, "GET /a\n", None));
+    }
+    let reply = ask(&client, Method::POST, &at("/up"), b"hello").await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, "POST /up\nhello"));
+    assert_eq!(stand.origin.seen_of("/a").len(), 1);
+    let unknown = ask(&client, Method::GET, "http://other.example/a", b"").await;
+    assert_eq!(unknown.fields["proxy-status"], "fra-1;error=destination_not_found");
+    stand.did_not_panic();
+}
+
 #[tokio::test]
 async fn streams_do_not_wait_for_each_other() {
     let gate = Gate::new();

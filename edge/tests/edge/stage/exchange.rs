@@ -133,6 +133,11 @@ impl Exchange {
         self.bytes(count).await.expect("the beginning of the body");
     }
 
+    /// Sends more of the request.
+    pub(crate) async fn send_more(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).await.expect("the node reads");
+    }
+
     /// Reads the head that follows an interim response.
     pub(crate) async fn next_head(&mut self) -> Result<(u16, HeaderMap), Broken> {
         self.left = Left::All;

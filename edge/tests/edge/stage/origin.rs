@@ -267,7 +267,7 @@ async fn wait(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>, gate:
     }
 }
 
-async fn read_request(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Request> {
+async fn read_request(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Option<Request> {
     let mut lines = Vec::new();
     loop {
         let mut line = Vec::new();
@@ -283,6 +283,10 @@ async fn read_request(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<
     let field = |line: &String| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
     let fields: Vec<_> = lines[1..].iter().filter_map(field).collect();
     let mut request = Request { method, target, fields, body: Vec::new() };
+    if request.field("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+        stream.flush().await.ok()?;
+    }
     if request.field("transfer-encoding").is_some() {
         request.body = read_chunks(stream).await?;
     } else if let Some(length) = request.field("content-length") {

@@ -27,6 +27,7 @@ pub(crate) struct Script {
     cut: Option<usize>,
     raw: Option<Bytes>,
     validates: bool,
+    interim: Option<Bytes>,
 }
 
 /// What is to be done, one after the other.
@@ -55,6 +56,7 @@ impl Script {
             cut: None,
             raw: None,
             validates: false,
+            interim: None,
         }
     }
 
@@ -81,6 +83,12 @@ impl Script {
     /// No answer at all, and the connection stays open until the gate opens.
     pub(crate) fn hang(until: &Gate) -> Self {
         Self::raw("").after(until)
+    }
+
+    /// Sends a 103 with this field first, before it waits for anything.
+    pub(crate) fn hinting(self, name: &str, value: &str) -> Self {
+        let head = format!("HTTP/1.1 103 Early Hints\r\n{name}: {value}\r\n\r\n");
+        Self { interim: Some(head.into()), ..self }
     }
 
     pub(crate) fn status(self, status: u16) -> Self {
@@ -148,7 +156,8 @@ impl Script {
     }
 
     fn steps(&self, to_head: bool) -> Vec<Step> {
-        let mut steps: Vec<Step> = self.before_head.iter().cloned().map(Step::Wait).collect();
+        let mut steps: Vec<Step> = self.interim.iter().cloned().map(Step::Send).collect();
+        steps.extend(self.before_head.iter().cloned().map(Step::Wait));
         if let Some(raw) = &self.raw {
             steps.extend([Step::Send(raw.clone()), Step::Close]);
             return steps;
