@@ -21,8 +21,8 @@ pub struct Reasons {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// The test.
-    pub id: String,
+    /// The tests.
+    pub ids: Vec<String>,
     /// The sites that this is about; all if left out.
     #[serde(default)]
     pub sites: Vec<String>,
@@ -50,8 +50,7 @@ impl Reasons {
 
     /// Fails if a reason is about a test or a site that there is not.
     pub(super) fn check(&self, suite: &Suite, sites: &[String], folder: &Path) -> Result<(), ConformanceError> {
-        for reason in &self.failure {
-            let id = &reason.id;
+        for (reason, id) in self.failure.iter().flat_map(|reason| reason.ids.iter().map(move |id| (reason, id))) {
             let site = reason.sites.iter().find(|site| !sites.contains(site));
             let cause = match site {
                 Some(site) => format!("{id}: no site of the example fleet file is called {site}"),
@@ -65,7 +64,7 @@ impl Reasons {
 
     /// The reason for a test on a site: one for this very site before one for all.
     pub fn of(&self, id: &str, site: &str) -> Option<&Reason> {
-        let about = || self.failure.iter().filter(|reason| reason.id == id);
+        let about = || self.failure.iter().filter(|reason| reason.ids.iter().any(|it| it == id));
         let own = about().find(|reason| reason.sites.iter().any(|it| it == site));
         own.or_else(|| about().find(|reason| reason.sites.is_empty()))
     }
@@ -79,15 +78,15 @@ mod tests {
     fn a_reason_for_a_site_goes_before_one_for_all() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Reasons::read(folder.path()).unwrap().failure.is_empty());
-        let text = "[[failure]]\nid = \"a\"\nsection = \"4\"\nreason = \"all\"\n\
-                    [[failure]]\nid = \"a\"\nsites = [\"docs\"]\nsection = \"4\"\nreason = \"docs\"\n\
-                    [[failure]]\nid = \"b\"\nsites = [\"docs\"]\nsection = \"4\"\nreason = \"docs\"\n";
+        let text = "[[failure]]\nids = [\"a\"]\nsection = \"4\"\nreason = \"all\"\n\
+                    [[failure]]\nids = [\"a\"]\nsites = [\"docs\"]\nsection = \"4\"\nreason = \"docs\"\n\
+                    [[failure]]\nids = [\"b\", \"c\"]\nsites = [\"docs\"]\nsection = \"4\"\nreason = \"docs\"\n";
         std::fs::write(folder.path().join(FILE), text).unwrap();
         let reasons = Reasons::read(folder.path()).unwrap();
         let of = |id: &str, site: &str| reasons.of(id, site).map(|reason| reason.reason.as_str());
         assert_eq!((of("a", "docs"), of("a", "api")), (Some("docs"), Some("all")));
         assert_eq!((of("b", "docs"), of("b", "api")), (Some("docs"), None));
-        std::fs::write(folder.path().join(FILE), "[[failure]]\nid = \"a\"\n").unwrap();
+        std::fs::write(folder.path().join(FILE), "[[failure]]\nids = [\"a\"]\n").unwrap();
         assert!(Reasons::read(folder.path()).unwrap_err().to_string().contains("expected.toml"));
     }
 }

@@ -165,12 +165,13 @@ impl ColumnReport {
 
 impl Report {
     pub(super) fn new(suite: &Suite, columns: Vec<ColumnReport>, reasons: &Reasons) -> Self {
-        let passes_everywhere = |reason: &Reason| {
+        let passes_everywhere = |reason: &Reason, id: &str| {
             let about = columns.iter().filter(|it| reason.sites.is_empty() || reason.sites.contains(&it.site));
-            let mut tests = about.flat_map(|column| &column.tests).filter(|test| test.id == reason.id).peekable();
+            let mut tests = about.flat_map(|column| &column.tests).filter(|test| test.id == id).peekable();
             tests.peek().is_some() && tests.all(|test| test.outcome == Outcome::Pass)
         };
-        let needless = reasons.failure.iter().filter(|reason| passes_everywhere(reason));
+        let all = reasons.failure.iter().flat_map(|reason| reason.ids.iter().map(move |id| (reason, id)));
+        let needless = all.filter(|(reason, id)| passes_everywhere(reason, id)).map(|(_, id)| id.clone());
         Self {
             suite: SuiteReport {
                 version: suite.version.clone(),
@@ -178,7 +179,7 @@ impl Report {
                 categories: suite.categories.iter().map(|category| category.name.clone()).collect(),
             },
             ok: columns.iter().all(|column| column.comparison.as_ref().is_none_or(Comparison::ok)),
-            needless_reasons: needless.map(|reason| reason.id.clone()).collect(),
+            needless_reasons: needless.collect(),
             columns,
         }
     }
