@@ -40,6 +40,10 @@ impl Outcome {
     fn of_member(parameters: &Parameters) -> Self {
         let truth = |key: &str| parameters.get(key).and_then(|value| value.as_boolean()).unwrap_or(false);
         let number = |key: &str| parameters.get(key).and_then(|value| value.as_integer()).map(i64::from);
+        let text = |key: &str| {
+            let value = parameters.get(key)?;
+            value.as_string().map(|text| text.as_str()).or_else(|| value.as_token().map(|token| token.as_str()))
+        };
         if truth("hit") {
             return if number("ttl").is_some_and(|ttl| ttl < 0) { Self::Stale } else { Self::Hit };
         }
@@ -47,7 +51,8 @@ impl Outcome {
         match forward {
             Some("bypass" | "method") => Self::Pass,
             Some(_) if truth("collapsed") => Self::Collapsed,
-            Some("stale") if number("fwd-status") == Some(304) => Self::Revalidated,
+            Some("stale" | "request") if number("fwd-status") == Some(304) => Self::Revalidated,
+            Some("stale") if text("detail") == Some("stale-if-error") => Self::Stale,
             Some(_) => Self::Miss,
             None => Self::Unknown,
         }

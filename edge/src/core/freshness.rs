@@ -193,6 +193,8 @@ pub struct Freshness {
     pub stale_if_error: Duration,
     /// Whether it may be served stale at all.
     pub stale_rule: StaleRule,
+    /// Whether it does not change while it is fresh, so that there is nothing to validate (RFC 8246).
+    pub immutable: bool,
 }
 
 impl Freshness {
@@ -220,6 +222,7 @@ impl Freshness {
             stale_while_revalidate: window(directives.stale_while_revalidate, policy.default_stale_while_revalidate),
             stale_if_error: window(directives.stale_if_error, policy.default_stale_if_error),
             stale_rule,
+            immutable: directives.immutable,
         }
     }
 

@@ -188,7 +188,9 @@ fn demanded(req: &RequestDirectives, freshness: &Freshness, now: Timestamp) -> O
     let age = freshness.age_at(now);
     // A bound on the age also means "not stale", unless max-stale says otherwise (§5.2.1.1).
     let unwanted = |bound| age > bound || (!freshness.fresh_at(now) && req.max_stale.is_none());
-    if req.max_age.is_some_and(unwanted) {
+    // A reload (`max-age=0`) of what is immutable brings nothing; a forced one (`no-cache`) is asked for (RFC 8246 §2).
+    let is_pointless = freshness.immutable && freshness.fresh_at(now);
+    if !is_pointless && req.max_age.is_some_and(unwanted) {
         return Some(RevalidateReason::RequestMaxAge);
     }
     let remaining = freshness.lifetime.duration.saturating_sub(age);

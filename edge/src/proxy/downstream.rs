@@ -280,6 +280,8 @@ pub(super) fn fwd_reason(ctx: &Context) -> FwdReason {
 
 fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
     let reason = match outcome {
+        // It went forward, and what came was worse than what is stored.
+        CacheOutcome::Stale if ctx.stale_if_error && ctx.upstream.sent.is_some() => FwdReason::Stale,
         CacheOutcome::Hit | CacheOutcome::Stale => return Handling::Hit,
         CacheOutcome::Collapsed => FwdReason::UriMiss,
         _ => fwd_reason(ctx),
@@ -287,7 +289,8 @@ fn handling(outcome: CacheOutcome, ctx: &Context) -> Handling {
     let mut forwarded = Forwarded::new(reason);
     forwarded.stored = ctx.stored;
     forwarded.collapsed = outcome == CacheOutcome::Collapsed;
-    forwarded.status = ctx.upstream.status.filter(|_| outcome == CacheOutcome::Revalidated);
+    forwarded.status =
+        ctx.upstream.status.filter(|_| matches!(outcome, CacheOutcome::Revalidated | CacheOutcome::Stale));
     Handling::Forwarded(forwarded)
 }
 

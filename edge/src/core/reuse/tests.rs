@@ -17,6 +17,7 @@ fn entry() -> Freshness {
         stale_while_revalidate: secs(30),
         stale_if_error: secs(100),
         stale_rule: StaleRule::WithinWindows,
+        immutable: false,
     }
 }
 
@@ -127,6 +128,20 @@ fn request_directives() {
     let max_stale = RequestDirectives { max_stale: Some(MaxStale::UpTo(secs(5))), ..ask };
     check_request(max_stale.clone(), 65, stale);
     check_request(max_stale, 66, validate(RevalidateReason::Expired));
+}
+
+#[test]
+fn a_reload_of_what_is_immutable_is_a_hit() {
+    let immutable = Freshness { immutable: true, stale_while_revalidate: Duration::ZERO, ..entry() };
+    let check = |request: RequestDirectives, seconds, expected| {
+        let verdict = reuse(&request, &immutable, PurgeMark::Valid, after(seconds), &ReusePolicy::default());
+        assert_eq!(verdict, expected, "{request:?} after {seconds} s");
+    };
+    let reload = RequestDirectives { max_age: Some(Duration::ZERO), ..RequestDirectives::NONE };
+    let forced = RequestDirectives { no_cache: true, ..reload.clone() };
+    check(reload.clone(), 30, Reuse::Fresh);
+    check(reload, 60, Reuse::MustRevalidate(RevalidateReason::RequestMaxAge));
+    check(forced, 30, Reuse::MustRevalidate(RevalidateReason::RequestNoCache));
 }
 
 #[test]
