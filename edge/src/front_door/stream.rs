@@ -5,7 +5,7 @@
 //! one. While a request is being answered the session reads on only to learn whether the client is still there; then
 //! this stream keeps what arrives and says nothing, so pipelined requests are neither lost nor mixed up.
 //!
-//! Writes are gathered: a head and a small body leave in one system call. Each head is looked at on its way out, for its
+//! A head is kept until its body follows or it is flushed, so that both leave in one system call. Each head is looked at on its way out, for its
 //! Date ([`super::date`]).
 //!
 //! Whoever drops a stream may leave bytes of the client's unread. Closing the connection then would reset it, and could
@@ -20,14 +20,14 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
 
-/// Writes up to this size are gathered, and reads of a body are at most so large.
+/// What is kept of writes is no more than this, heads aside, and reads of a body are at most so large.
 const GATHER_BYTES: usize = 16 << 10;
 
 /// How much is read at once while the front door reads a head.
@@ -112,6 +112,22 @@ impl ClientStream {
         self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    /// Writes what is gathered and these slices. What is small and can't be sent now is kept.
+    fn poll_write_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let len = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        if self.gathered.len() + len <= GATHER_BYTES && (slices.len() > 1 || !self.gathered.is_empty()) {
+            for slice in slices {
+                self.gathered.extend_from_slice(slice);
+            }
+            return match self.poll_write_gathered(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(len)),
+            };
+        }
+        ready!(self.poll_write_gathered(cx))?;
+        self.poll_inner()?.poll_write_vectored(cx, slices)
+    }
+
     fn poll_write_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.gathered.has_remaining() {
             let Self { inner: Some(inner), gathered, .. } = self else { break };
@@ -130,6 +146,10 @@ impl AsyncRead for ClientStream {
         let this = &mut *self;
         let most = match this.allowance {
             Some(0) => {
+                // Whoever asks for news has nothing to write for now: what could not be sent before goes first.
+                if let Poll::Ready(Err(error)) = this.poll_write_gathered(cx) {
+                    return Poll::Ready(Err(error));
+                }
                 // Between the end of this request and the next one: only the end of the connection is news.
                 if !this.early.is_empty() {
                     return Poll::Pending;
@@ -171,15 +191,22 @@ impl AsyncWrite for ClientStream {
             this.head_due = write_head(buf, &mut this.gathered) == Written::Interim;
             return Poll::Ready(Ok(buf.len()));
         }
-        if self.gathered.len() + buf.len() <= GATHER_BYTES {
-            self.gathered.extend_from_slice(buf);
-            return Poll::Ready(Ok(buf.len()));
+        self.poll_write_slices(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match slices.iter().find(|slice| !slice.is_empty()) {
+            Some(head) if self.head_due => self.poll_write(cx, head),
+            _ => self.poll_write_slices(cx, slices),
         }
-        if self.gathered.is_empty() {
-            return self.poll_inner()?.poll_write(cx, buf);
-        }
-        ready!(self.poll_write_gathered(cx))?;
-        self.poll_inner()?.poll_write(cx, buf)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -26,9 +26,6 @@ pub(crate) const HOST: &str = "www.example";
 /// What happens at all happens within this, on any machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A node gathers what it writes to a client: of a part that has arrived, so much may be sent only with what follows.
-pub(crate) const HELD_BACK: usize = 16 << 10;
-
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

@@ -1,6 +1,6 @@
 //! Origins that fail.
 
-use crate::stage::{Gate, HELD_BACK, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
+use crate::stage::{Gate, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
 use scenarios::cache_status::Outcome;
 use scenarios::client::{Ask, Reply};
 
@@ -41,7 +41,7 @@ async fn an_origin_that_stops_in_the_middle() {
     stage.origin.next("/a", Script::cached(pattern(90_000)).pause_at(50_000, &never));
     stage.origin.on("/a", Script::cached("hello"));
     let mut exchange = stage.open("/a").await;
-    exchange.bytes_after_head(50_000 - HELD_BACK).await;
+    exchange.bytes_after_head(50_000).await;
     exchange.rest().await.expect_err("it broke off");
     expect(&stage.get("/a").await, 200, "hello", Outcome::Miss);
 }

@@ -1,6 +1,6 @@
 //! Responses on their way into the store, and who reads them meanwhile.
 
-use crate::stage::{Exchange, Gate, HELD_BACK, Script, Stage, eventually, expect, outcome, pattern};
+use crate::stage::{Exchange, Gate, Script, Stage, eventually, expect, outcome, pattern};
 use scenarios::cache_status::Outcome;
 
 /// Both ways to frame a body.
@@ -16,7 +16,7 @@ async fn readers_stream_what_has_arrived() {
         gate.close();
         let stage = Stage::new().await;
         stage.origin.on("/a", script);
-        let early = 100_000 - HELD_BACK;
+        let early = 100_000;
         let mut first = stage.open("/a").await;
         first.head().await.expect("a head");
         assert!(first.bytes(early).await.expect("the first part") == body[..early]);
@@ -59,7 +59,7 @@ async fn a_truncated_response_is_an_error_to_every_reader() {
         }
         for reader in &mut readers {
             assert_eq!(reader.head().await.expect("a head").0, 200);
-            reader.bytes(150_000 - HELD_BACK).await.expect("the first part");
+            reader.bytes(150_000).await.expect("the first part");
         }
         gate.open();
         for reader in &mut readers {
@@ -112,7 +112,7 @@ async fn a_fill_goes_on_when_its_client_leaves() {
         let stage = Stage::new().await;
         stage.origin.on("/a", script);
         let mut leaving = stage.open("/a").await;
-        leaving.bytes_after_head(100_000 - HELD_BACK).await;
+        leaving.bytes_after_head(100_000).await;
         drop(leaving);
         gate.open();
         stage.origin.answered("/a", 1).await;
@@ -131,7 +131,7 @@ async fn a_client_that_leaves_does_not_break_those_that_joined() {
         gate.close();
         let stage = Stage::new().await;
         stage.origin.on("/a", script);
-        let early = 100_000 - HELD_BACK;
+        let early = 100_000;
         let mut leaving = stage.open("/a").await;
         leaving.bytes_after_head(early).await;
         let mut joined = stage.open("/a").await;
@@ -154,7 +154,7 @@ async fn clients_that_do_not_read_do_not_stall_the_others() {
     stage.origin.arrived("/a", 1).await;
     stuck.push(Exchange::get_slowly(address, "/a").await);
     let mut reading = stage.open("/a").await;
-    let early = 100_000 - HELD_BACK;
+    let early = 100_000;
     reading.bytes_after_head(early).await;
     gate.open();
     assert!(reading.rest().await.expect("the rest") == body[early..]);

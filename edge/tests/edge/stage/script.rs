@@ -120,8 +120,7 @@ impl Script {
         Self { before_head: Some(gate.clone()), ..self }
     }
 
-    /// Sends so many bytes of the body, and the rest once the gate is open. A node may hold back the last
-    /// [`super::HELD_BACK`] bytes of what it has.
+    /// Sends so many bytes of the body, and the rest once the gate is open.
     pub(crate) fn pause_at(mut self, bytes: usize, gate: &Gate) -> Self {
         self.pauses.push((bytes, gate.clone()));
         self
