@@ -48,6 +48,8 @@ pub struct Site {
     pub vary: VaryPolicy,
     /// How a Range is fetched that nothing stored can answer.
     pub range_miss: RangeMiss,
+    /// Whether the response to a POST may be stored where it says that it is what a GET would get.
+    pub store_posts: bool,
     /// Whether Cache-Status shows the cache key.
     pub expose_key: bool,
     /// Rules, in order.
@@ -120,6 +122,7 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
             ),
         },
         range_miss: choice(&site, "range_miss", &[("whole", RangeMiss::Whole), ("forward", RangeMiss::Forward)]),
+        store_posts: site.boolean("store_posts").unwrap_or(false),
         expose_key: site.boolean("expose_key").unwrap_or(false),
         rules: site.sections("rules").into_iter().map(read_rule).collect(),
         id: SiteId::new("unnamed").ok()?,

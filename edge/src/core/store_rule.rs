@@ -75,8 +75,8 @@ pub enum NoStore {
     TagsUnreadable,
     /// A part of a representation (206) that can't be kept: see [`Part::of_response`].
     Partial,
-    /// The request's range went upstream with it, and the answer speaks of that range.
-    RangeAnswer,
+    /// It answers the range or the condition of one request, which went upstream with it: 416 or 412.
+    OneRequests,
     /// The status can't be cached without a stated lifetime, or not at all.
     Status,
     /// It is stale at once and can't be validated, so storing it would be no use.
@@ -127,7 +127,7 @@ impl NoStore {
             Self::VaryUnreadable => "vary-unreadable",
             Self::TagsUnreadable => "tags-unreadable",
             Self::Partial => "partial",
-            Self::RangeAnswer => "range-answer",
+            Self::OneRequests => "one-requests",
             Self::Status => "status",
             Self::NeverReusable => "never-reusable",
             Self::TooLarge => "too-large",

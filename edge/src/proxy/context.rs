@@ -72,6 +72,8 @@ pub(super) struct Upstream {
     pub(super) withheld: HeaderMap,
     /// The request goes up as the HEAD that it is.
     pub(super) asks_head: bool,
+    /// The client's conditions went up with the request.
+    pub(super) is_conditional: bool,
     /// Whether the client's range goes up with the request.
     pub(super) range: RangeUp,
     /// Whether the response that came is no use, and another one must be fetched.

@@ -1,5 +1,6 @@
 //! The response to a POST that says that it is what a GET of the same URL would get (RFC 9110 §9.3.3): it goes to the
-//! client like any other, and is stored on the way.
+//! client like any other, and is stored on the way, if the site wants that: too many origins send such a response to what
+//! only one client may have asked.
 
 use super::context::{Context, Pass};
 use super::storing::plan;
@@ -22,9 +23,13 @@ pub(super) fn begin(
     undisturbed: bool,
 ) {
     let request = session.req_header();
-    let Some((url, _)) = &ctx.target else { return };
+    let Some((url, site)) = &ctx.target else { return };
     let head = ResponseHead::new(response.status, &response.headers);
-    if !undisturbed || ctx.pass != Some(Pass::Method) || !answers_get(&request.method, url, head) {
+    if !site.site.store_posts
+        || !undisturbed
+        || ctx.pass != Some(Pass::Method)
+        || !answers_get(&request.method, url, head)
+    {
         return;
     }
     let mut as_get = request.headers.clone();

@@ -93,8 +93,9 @@ pub(super) fn decide(
 /// What is stored of a response that was fetched.
 fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Result<Plan, NoStore> {
     let (status, mut headers) = (response.status, response.headers.clone());
-    if ctx.upstream.range.went_up() && status == StatusCode::RANGE_NOT_SATISFIABLE {
-        return Err(NoStore::RangeAnswer);
+    let speaks_of_range = ctx.upstream.range.went_up() && status == StatusCode::RANGE_NOT_SATISFIABLE;
+    if speaks_of_range || (ctx.upstream.is_conditional && status == StatusCode::PRECONDITION_FAILED) {
+        return Err(NoStore::OneRequests);
     }
     let serves_stale = matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_)));
     if status.is_server_error() && (serves_stale || ctx.stale_if_error) {

@@ -192,33 +192,50 @@ pub(super) fn write_request(
     adapt_to_cache(node, session, request, ctx)
 }
 
+const CONDITIONS: [HeaderName; 4] =
+    [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE];
+
+const RANGES: [HeaderName; 2] = [header::RANGE, header::IF_RANGE];
+
 /// Asks for what the store needs: Pingora makes a GET for the whole of every request that may be stored, with the
 /// validators of what is stored.
 fn adapt_to_cache(node: &NodeState, session: &Session, request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
     let Some(lookup) = ctx.lookup.clone() else { return Ok(()) };
     let received = session.req_header();
     let refetches = ctx.upstream.refetch == Refetch::Begun;
-    if refetches || ctx.upstream.asks_head || is_dead(node, ctx) {
-        // What is dead is not validated: it may have been purged since it was looked up, and a date that the new version
-        // shares with it would bring it back.
-        for name in [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
-            request.remove_header(&name);
-        }
-    }
+    let found_nothing = matches!(ctx.reuse, None | Some(Reuse::MustRefetch(_)));
+    // What is not stored anyway is asked for as the client asks for it.
+    let passes = found_nothing && !refetches && node.fetch_lock.is_unstored(&lookup.key());
+    ctx.upstream.asks_head |= passes && received.method == Method::HEAD && session.subrequest_ctx.is_none();
     if ctx.upstream.asks_head {
         request.set_method(Method::HEAD);
     }
-    if lookup.range == WantedRange::No {
-        return Ok(());
+    ctx.upstream.is_conditional = passes;
+    if passes {
+        take_over(request, received, &CONDITIONS)?;
+    } else if refetches || ctx.upstream.asks_head || is_dead(node, ctx) {
+        // What is dead is not validated: it may have been purged since it was looked up, and a date that the new version
+        // shares with it would bring it back.
+        CONDITIONS.iter().for_each(|name| drop(request.remove_header(name)));
     }
-    let found_nothing = matches!(ctx.reuse, None | Some(Reuse::MustRefetch(_)));
-    let forward = refetches
-        || (found_nothing && (lookup.range == WantedRange::Alone || node.fetch_lock.is_too_large(&lookup.primary)));
-    ctx.upstream.range = if forward { RangeUp::Sent } else { RangeUp::Kept };
-    for name in [header::RANGE, header::IF_RANGE] {
-        match received.headers.get(&name).filter(|_| forward) {
-            Some(value) => request.insert_header(name, value.clone())?,
-            None => drop(request.remove_header(&name)),
+    if lookup.range != WantedRange::No {
+        let alone = lookup.range == WantedRange::Alone || node.fetch_lock.is_too_large(&lookup.primary);
+        let goes_up = refetches || passes || (found_nothing && alone);
+        ctx.upstream.range = if goes_up { RangeUp::Sent } else { RangeUp::Kept };
+        match goes_up {
+            true => take_over(request, received, &RANGES)?,
+            false => RANGES.iter().for_each(|name| drop(request.remove_header(name))),
+        }
+    }
+    Ok(())
+}
+
+/// Sends fields up as they came.
+fn take_over(request: &mut RequestHeader, received: &RequestHeader, names: &[HeaderName]) -> Result<()> {
+    for name in names {
+        request.remove_header(name);
+        for value in received.headers.get_all(name) {
+            request.append_header(name, value.clone())?;
         }
     }
     Ok(())

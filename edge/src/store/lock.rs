@@ -96,6 +96,11 @@ impl FetchLock {
         self.failing.contains_key(key)
     }
 
+    /// Whether the responses for a key turned out, not long ago, not to be stored.
+    pub fn is_unstored(&self, key: &CacheKey) -> bool {
+        self.unstored.contains_key(key)
+    }
+
     /// Remembers that what a URL answers with is larger than what is kept.
     pub fn set_too_large(&self, primary: CacheKey) {
         self.too_large.insert(primary, ());
