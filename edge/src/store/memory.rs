@@ -16,7 +16,7 @@ use http::Method;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use slot::{Content, Slot, UNIT_BYTES, Varies};
+use slot::{Content, Slot, UNIT_BYTES, Varies, Way};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,29 +120,36 @@ impl MemoryStore {
         None
     }
 
+    fn entry(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        match self.content(key)? {
+            Content::Entry(entry) => Some(entry),
+            Content::Varies(_) => None,
+        }
+    }
+
     /// What is there for a request, resolving Vary: the complete response unless `usable` says that it is none, else
     /// the fill in flight, else the complete response as it is.
     pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
-        let mut key = lookup.primary;
-        let mut content = self.content(&key);
-        lookup.set_miss(Miss::Uri);
-        if let Some(Content::Varies(varies)) = content {
-            lookup.set_miss(Miss::Vary);
-            key = lookup.key_for(&varies.rule, varies.generation);
-            content = self.content(&key).or_else(|| {
-                let by_language = lookup.key_by_language(&varies.rule, varies.generation, None)?;
-                let found = self.content(&by_language)?;
-                matches!(&found, Content::Entry(entry) if usable(entry)).then_some(found)
-            });
-        }
+        let at_url = self.content(&lookup.primary);
+        let ways = match &at_url {
+            Some(Content::Varies(varies)) => varies.ways(),
+            Some(Content::Entry(_)) | None => &[],
+        };
+        let variants = || ways.iter().map(|way| lookup.key_for(&way.rule, way.generation));
+        // A fetch that follows is for the variant by the newest way, as far as one can tell.
+        let key = variants().next().unwrap_or(lookup.primary);
+        lookup.set_miss(if ways.is_empty() { Miss::Uri } else { Miss::Vary });
         lookup.set_key(key);
-        let complete = match content {
-            Some(Content::Entry(entry)) => Some(entry),
-            Some(Content::Varies(_)) | None => None,
+        let complete = match &at_url {
+            Some(Content::Entry(entry)) => Some(entry.clone()),
+            _ => self.variant(lookup, ways, &usable),
         };
         let found = match complete {
             Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
-            complete => self.filling(&key).map(Found::Filling).or(complete.map(Found::Complete)),
+            complete => {
+                let filling = self.filling(&key).or_else(|| variants().skip(1).find_map(|key| self.filling(&key)));
+                filling.map(Found::Filling).or(complete.map(Found::Complete))
+            }
         };
         let found = match found {
             None if lookup.range != WantedRange::No => {
@@ -156,6 +163,16 @@ impl MemoryStore {
         };
         lookup.set_found(found.as_ref().map(|found| found.entry().clone()));
         found
+    }
+
+    /// The complete response that a request selects. Of several that match, the newest one counts (RFC 9111 §4.1), but one
+    /// that is of use before one that is not.
+    fn variant(&self, lookup: &Lookup, ways: &[Way], usable: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let entries = ways.iter().filter_map(|way| self.entry(&lookup.key_for(&way.rule, way.generation)));
+        entries.max_by_key(|entry| (usable(entry), entry.freshness.response_time)).or_else(|| {
+            let places = ways.iter().filter_map(|way| lookup.key_by_language(&way.rule, way.generation, None));
+            places.filter_map(|place| self.entry(&place)).find(|entry| usable(entry))
+        })
     }
 
     /// The stored part, or the one that is arriving, that answers a request for a range.
@@ -224,17 +241,19 @@ impl MemoryStore {
     /// Says, in the place of the URL, by what its responses vary. Returns the generation of its variants: the one that is
     /// there already, if they vary by the same.
     fn mark_as_varying(&self, primary: CacheKey, rule: &VaryRule, fence: PurgeSeq) -> u64 {
+        let next = || self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut generation = 0;
         self.complete.entry(primary).and_compute_with(|stored| {
             let stored = stored.map(moka::Entry::into_value);
-            let known = match stored.as_ref().and_then(Slot::content) {
-                Some(Content::Varies(varies)) if *varies.rule == *rule => Some(varies.generation),
-                _ => None,
+            let before = match stored.as_ref().and_then(Slot::content) {
+                Some(Content::Varies(varies)) => Some(varies),
+                Some(Content::Entry(_)) | None => None,
             };
-            generation = known.unwrap_or_else(|| self.generations.fetch_add(1, Ordering::Relaxed) + 1);
+            let varies = Varies::with(before.as_ref(), rule, next);
+            generation = varies.ways().first().map_or(0, |way| way.generation);
             match stored {
                 Some(stored) if !Mark::not_older(fence, stored.fence()) => Op::Nop,
-                _ => Op::Put(Slot::varies(Varies { rule: Arc::new(rule.clone()), generation }, fence)),
+                _ => Op::Put(Slot::varies(varies, fence)),
             }
         });
         generation

@@ -31,13 +31,36 @@ enum What {
     Varies(Varies),
 }
 
-/// By what the responses to a URL vary, under the URL's key.
+/// By what the responses to a URL vary, under the URL's key. They need not all vary by the same: each way has variants of
+/// its own, and the newest way stands first.
 #[derive(Debug, Clone)]
-pub(super) struct Varies {
-    pub(super) rule: Arc<VaryRule>,
+pub(super) struct Varies(Arc<[Way]>);
+
+/// How many ways are remembered. A response that varies in a new one makes the oldest one's variants unreachable.
+const MAX_WAYS: usize = 4;
+
+/// One of the ways in which the responses to a URL vary.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) rule: VaryRule,
     /// Part of the variants' keys. A marker that was lost, and made anew, has another one: variants that nobody could see
     /// meanwhile, and which may have become invalid unseen, don't come back.
     pub(super) generation: u64,
+}
+
+impl Varies {
+    /// The newest way first.
+    pub(super) fn ways(&self) -> &[Way] {
+        &self.0
+    }
+
+    /// With `rule` as the newest way; `next` gives it a generation if it has none yet.
+    pub(super) fn with(before: Option<&Self>, rule: &VaryRule, next: impl FnOnce() -> u64) -> Self {
+        let before = before.map_or(&[][..], Self::ways);
+        let generation = before.iter().find(|way| way.rule == *rule).map_or_else(next, |way| way.generation);
+        let others = before.iter().filter(|way| way.rule != *rule).cloned();
+        Self(std::iter::once(Way { rule: rule.clone(), generation }).chain(others).take(MAX_WAYS).collect())
+    }
 }
 
 /// What is found in a place.
@@ -60,7 +83,8 @@ impl Slot {
     }
 
     pub(super) fn varies(varies: Varies, fence: PurgeSeq) -> Self {
-        let bytes = OVERHEAD_BYTES + 64 * varies.rule.fields().len() as u64;
+        let fields = varies.ways().iter().map(|way| 1 + way.rule.fields().len()).sum::<usize>();
+        let bytes = OVERHEAD_BYTES + 64 * fields as u64;
         Self(Arc::new(Held { content: What::Varies(varies), fence, units: units(bytes) }))
     }
 

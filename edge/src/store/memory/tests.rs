@@ -245,6 +245,37 @@ async fn variants_have_places_of_their_own() {
 }
 
 #[tokio::test]
+async fn responses_of_one_url_may_vary_in_several_ways() {
+    let store = store(64 * MIB, MIB);
+    let in_language = |language: &'static str, accept: &'static str| {
+        let mut lookup = lookup("/a", language, 1);
+        lookup.request.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        lookup
+    };
+    let (en, de, fr) = (in_language("en", "x"), in_language("de", "x"), in_language("fr", "x"));
+    fill(&store, &en, plan("/a", Some("Accept-Language")), b"hello").await;
+    fill(&store, &de, plan("/a", Some("Accept-Language, Accept")), b"hallo").await;
+    assert_eq!(stored(&store, &en).as_deref(), Some(&b"hello"[..]));
+    assert_eq!(stored(&store, &in_language("en", "y")).as_deref(), Some(&b"hello"[..]));
+    assert_eq!(stored(&store, &de).as_deref(), Some(&b"hallo"[..]));
+    assert_eq!(stored(&store, &in_language("de", "y")), None);
+    // Of two that match, the newer one counts; of equally old ones any will do.
+    let newer = Plan {
+        freshness: Freshness { response_time: Timestamp::from_millis(2_000_000), ..plan("/a", None).freshness },
+        ..plan("/a", Some("Accept-Language, Accept"))
+    };
+    fill(&store, &en, newer, b"howdy").await;
+    assert_eq!(stored(&store, &en).as_deref(), Some(&b"howdy"[..]));
+    assert_eq!(stored(&store, &in_language("en", "y")).as_deref(), Some(&b"hello"[..]));
+    // Only so many ways are remembered.
+    for vary in ["a", "b", "c", "d"] {
+        fill(&store, &fr, plan("/a", Some(vary)), b"salut").await;
+    }
+    let places = [&en, &de].map(|lookup| stored(&store, lookup).map(|body| body.to_vec()));
+    assert_eq!(places, [Some(b"salut".to_vec()), Some(b"salut".to_vec())], "those vary by what none of them sends");
+}
+
+#[tokio::test]
 async fn variants_do_not_come_back_with_a_marker_that_was_lost() {
     let store = store(64 * MIB, MIB);
     let vary = Some("Accept-Language");
