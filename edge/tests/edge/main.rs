@@ -14,4 +14,5 @@ mod tiers;
 mod purge_cli;
 
 mod config;
+mod oracle;
 mod tidy;
