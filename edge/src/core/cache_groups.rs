@@ -54,7 +54,9 @@ fn name_of(entry: &ListEntry) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::cache_control::fields::any_value;
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(lines: &[&str], want: &[&str]) {
@@ -85,5 +87,18 @@ mod tests {
         let many = vec![r#""x""#; MAX_GROUPS + 1].join(", ");
         headers.insert(&CACHE_GROUPS, HeaderValue::from_str(&many).expect("a legal field value"));
         assert_eq!(read_groups(&headers, &CACHE_GROUPS), Groups::TooMany);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_survived_and_names_round_trip(line in any_value(), names in prop::collection::vec("[ -~]{0,20}", 0..9)) {
+            let mut headers = HeaderMap::new();
+            headers.append(&CACHE_GROUPS, line);
+            let _ = read_groups(&headers, &CACHE_GROUPS);
+            let quoted = names.iter().map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")));
+            let line = quoted.collect::<Vec<_>>().join(", ");
+            headers.insert(&CACHE_GROUPS, HeaderValue::from_str(&line).unwrap());
+            prop_assert_eq!(read_groups(&headers, &CACHE_GROUPS), Groups::Named(names));
+        }
     }
 }

@@ -178,6 +178,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_content_range_round_trips(start in 0u64..1000, len in 1u64..1000, more in 0u64..1000) {
+            let (range, total) = (start..start + len, start + len + more);
+            let written = crate::core::range::content_range(&range, total);
+            prop_assert_eq!(content_range(written.as_bytes()), Some((range, total)));
+        }
+
+        #[test]
         fn any_content_range_is_survived(value in crate::core::cache_control::fields::any_value()) {
             if let Some((range, total)) = content_range(value.as_bytes()) {
                 prop_assert!(range.start < range.end && range.end <= total);
