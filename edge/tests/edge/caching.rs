@@ -2,6 +2,7 @@
 
 mod collapsing;
 mod conditionals;
+mod directives;
 mod exchange;
 mod failures;
 mod filling;

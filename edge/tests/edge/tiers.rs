@@ -1,5 +1,6 @@
 //! Edges that fetch through shields.
 
+mod directives;
 mod freshness;
 mod shields;
 mod words;
