@@ -2,6 +2,7 @@
 
 mod directives;
 mod freshness;
+mod invalidation;
 mod shields;
 mod words;
 
