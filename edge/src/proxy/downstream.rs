@@ -16,7 +16,8 @@ use crate::core::time::{http_date_value, parse_http_date};
 use crate::node::NodeState;
 use crate::store::lookup::Miss;
 use crate::telemetry::CacheOutcome;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -96,11 +97,20 @@ pub(super) fn write_response(
     };
     member.append_to(headers);
     set_proxy_status(node, headers, outcome, ctx);
+    ctx.head_only = request.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
     *response = ResponseHeader::from(parts);
     if ends_with_connection {
         session.set_keepalive(None);
     }
     Ok(())
+}
+
+/// Leaves out the body of a response that was asked for with GET, to be stored, but is answered with its head alone:
+/// Pingora does so over HTTP/1.1, and over HTTP/2 would send it.
+pub(super) fn leave_out_body(body: &mut Option<Bytes>, ctx: &Context) {
+    if ctx.head_only {
+        *body = None;
+    }
 }
 
 /// Whether a response is followed by another one to the same request (RFC 9110 §15.2).
