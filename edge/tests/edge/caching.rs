@@ -2,6 +2,7 @@
 
 mod collapsing;
 mod conditionals;
+pub(crate) mod dates;
 mod directives;
 mod exchange;
 mod failures;

@@ -1,5 +1,6 @@
 //! Edges that fetch through shields.
 
+mod dates;
 mod directives;
 mod freshness;
 mod invalidation;
