@@ -45,6 +45,11 @@ pub(super) fn write_response(
     let request = session.req_header();
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
+    let outcome = outcome(session, ctx);
+    if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
+        // First of all: the site's rules, and its tags, are about these fields as well.
+        headers.extend(std::mem::take(&mut ctx.upstream.withheld));
+    }
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         remove_connection_fields(headers);
     }
@@ -53,7 +58,6 @@ pub(super) fn write_response(
         ends_with_connection = true;
     }
     headers.remove(TIER_FIELD);
-    let outcome = outcome(session, ctx);
     if let Some((url, site)) = &ctx.target {
         if !site.site.expose_tags && !answers_tier(node, ctx) {
             for field in &site.site.tag_fields {
@@ -71,9 +75,6 @@ pub(super) fn write_response(
     }
     if parts.status == StatusCode::NOT_MODIFIED && answers_tier(node, ctx) {
         guide_update(headers, ctx);
-    }
-    if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
-        headers.extend(std::mem::take(&mut ctx.upstream.withheld));
     }
     set_age(headers, outcome, ctx);
     set_date(headers, session.is_http2());
@@ -192,6 +193,8 @@ fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
 fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
     let served = ctx.lookup.as_ref().and_then(|lookup| lookup.served());
     match served {
+        // A 304 that is not stored says how old the response is, and not what was stored before it.
+        Some(_) if outcome == CacheOutcome::Revalidated && !ctx.stored => {}
         Some(entry) if outcome.from_store() || ctx.stored => {
             let age = entry.freshness.age_secs_at(clock::now());
             if outcome.from_store() || age > 0 {
@@ -307,6 +310,7 @@ fn ttl_secs(outcome: CacheOutcome, ctx: &Context) -> Option<i64> {
     match outcome {
         // A soft purge makes stale what is young: stale is below zero (RFC 9211 §2.4).
         CacheOutcome::Stale => Some(ttl.min(-1)),
+        CacheOutcome::Revalidated => ctx.stored.then_some(ttl),
         _ => (outcome.from_store() || ctx.stored).then_some(ttl),
     }
 }
