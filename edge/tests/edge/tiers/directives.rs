@@ -20,7 +20,8 @@ async fn asked(fleet: &Fleet, node: &str) -> u64 {
 #[tokio::test]
 async fn no_cache_reaches_the_origin() {
     let (fleet, origin) = fleet(ALL).await;
-    origin.on("/a", Script::cached("x").field("ETag", "\"1\"").validated());
+    // Some seconds old each time that it is validated.
+    origin.on("/a", Script::cached("x").field("Age", "5").field("ETag", "\"1\"").validated());
     for node in ["fra-1", "iad-1"] {
         get(&fleet, node, "/a").await;
     }
