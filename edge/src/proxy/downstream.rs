@@ -73,8 +73,12 @@ pub(super) fn write_response(
             apply_changes(headers, &rules.response_headers);
         }
     }
-    if parts.status == StatusCode::NOT_MODIFIED && answers_tier(node, ctx) {
-        guide_update(headers, ctx);
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // Of a stored part: a 304 speaks of the whole.
+        headers.remove(header::CONTENT_RANGE);
+        if answers_tier(node, ctx) {
+            guide_update(headers, ctx);
+        }
     }
     set_age(headers, outcome, ctx);
     set_date(headers, session.is_http2());

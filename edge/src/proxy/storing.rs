@@ -121,7 +121,12 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
             headers.insert(header::CONTENT_LENGTH, part.total().into());
             plan(request, StatusCode::OK, &headers, ctx)
         }
-        part => Ok(Plan { part, ..plan(request, status, &headers, ctx)? }),
+        Some(part) => {
+            // What it must turn out to be, also where only its place is said.
+            let content_length = Some(part.range().end - part.range().start);
+            Ok(Plan { part: Some(part), content_length, ..plan(request, status, &headers, ctx)? })
+        }
+        None => plan(request, status, &headers, ctx),
     }
 }
 
