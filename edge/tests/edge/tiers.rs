@@ -4,6 +4,7 @@ mod dates;
 mod directives;
 mod freshness;
 mod invalidation;
+mod parts;
 mod shields;
 mod words;
 
