@@ -226,6 +226,17 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        downstream::leave_out_body(body, ctx);
+        Ok(None)
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
         failure::answer(&self.node, session, error, ctx).await
     }

@@ -111,6 +111,12 @@ impl NoStore {
         )
     }
 
+    /// Whether the reason lies with this request alone: what it was answered then says nothing of a response that is
+    /// stored for others.
+    pub const fn is_the_requests_own(self) -> bool {
+        matches!(self, Self::SitePass | Self::Method | Self::RequestBody | Self::RequestNoStore | Self::Authorization)
+    }
+
     /// A word for metrics, Cache-Status and `explain`.
     pub const fn as_str(self) -> &'static str {
         match self {

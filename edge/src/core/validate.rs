@@ -7,7 +7,7 @@ mod head;
 pub use etag::{Comparison, EntityTag, TagList};
 pub use head::{HeadEffect, head_effect};
 
-use super::cache_control::fields::{is_hop_by_hop, remove_hop_by_hop};
+use super::cache_control::fields::remove_hop_by_hop;
 use super::store_rule::{COOKIE_SETTERS, RequestHead, ResponseHead, StorePolicy};
 use super::time::{Timestamp, http_date_value, parse_http_date};
 use http::header::{self, Entry, HeaderMap, HeaderName};
@@ -104,8 +104,7 @@ pub fn merge_304(
     response_time: Timestamp,
     policy: &StorePolicy,
 ) -> HeaderMap {
-    let mut update = not_modified.clone();
-    remove_hop_by_hop(&mut update);
+    let mut update = update_of(not_modified);
     if !policy.store_set_cookie {
         for name in COOKIE_SETTERS {
             update.remove(name);
@@ -114,16 +113,19 @@ pub fn merge_304(
     let mut merged = stored.clone();
     merged.remove(header::AGE);
     merged.insert(header::DATE, http_date_value(response_time));
-    for name in update.keys().filter(|name| !is_kept_in_304(name)) {
-        let mut lines = update.get_all(name).iter().cloned();
-        if let Some(first) = lines.next() {
-            merged.insert(name, first);
-        }
-        for line in lines {
-            merged.append(name, line);
-        }
-    }
+    // Each name takes the place of all lines that were there.
+    merged.extend(update);
     merged
+}
+
+/// The fields of a 304 that take the place of those of the response that it validates, cookies included.
+pub fn update_of(not_modified: &HeaderMap) -> HeaderMap {
+    let mut update = not_modified.clone();
+    remove_hop_by_hop(&mut update);
+    for name in KEPT_IN_304 {
+        update.remove(name);
+    }
+    update
 }
 
 /// The head of a 304 made from a stored head (RFC 9110 §15.4.5): everything but what describes a body that isn't sent,
@@ -220,14 +222,8 @@ fn last_change(stored: &HeaderMap, response_time: Timestamp) -> Timestamp {
 }
 
 /// Fields of a 304 that don't update the stored head: those that speak of the stored body's very bytes, which stay as
-/// they are (RFC 9111 §3.2: omitted "to ensure integrity of the stored response"), and those of one hop.
-fn is_kept_in_304(name: &HeaderName) -> bool {
-    is_hop_by_hop(name)
-        || matches!(
-            name.as_str(),
-            "content-length" | "content-encoding" | "content-range" | "content-md5" | "content-digest"
-        )
-}
+/// they are (RFC 9111 §3.2: omitted "to ensure integrity of the stored response").
+const KEPT_IN_304: [&str; 5] = ["content-length", "content-encoding", "content-range", "content-md5", "content-digest"];
 
 /// What describes a body, and has no place in a 304.
 const BODY_FIELDS: &[&str] = &[

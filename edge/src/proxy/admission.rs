@@ -32,6 +32,13 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     let over_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let has_body = !session.is_body_empty();
     let upgrade = session.is_upgrade_req();
+    if session.subrequest_ctx.is_some() {
+        // A refresh in the background is the node's own request, whoever's it repeats: what that client says of caching
+        // must neither keep its response out of the store nor have a tier above refuse it.
+        for name in [header::CACHE_CONTROL, header::PRAGMA] {
+            session.req_header_mut().remove_header(&name);
+        }
+    }
     let request = session.req_header();
     ctx.request_id = node.request_id();
 
@@ -72,10 +79,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limits.body) {
         return Err(Refusal::LARGE_BODY);
     }
-    if session_is_clients(session) {
-        // A refresh in the background is the node's own request, whoever's it repeats.
-        ctx.directives = site.site.client_directives.heeded(&RequestDirectives::from_headers(&request.headers));
-    }
+    ctx.directives = site.site.client_directives.heeded(&RequestDirectives::from_headers(&request.headers));
     let (path, query) = split_target(target);
     ctx.rules = site_rule::for_request(&site.site.rules, path, &request.headers);
     ctx.pass = if ctx.rules.pass == Some(true) {
@@ -93,10 +97,6 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
     ctx.target = Some((url, site));
     Ok(())
-}
-
-fn session_is_clients(session: &Session) -> bool {
-    session.subrequest_ctx.is_none()
 }
 
 /// Counts a request body that did not announce its length.

@@ -145,6 +145,8 @@ pub struct Context {
     pub(super) stood_in_for: Fault,
     pub(super) no_store: Option<NoStore>,
     pub(super) stored: bool,
+    /// What goes to the client is a head alone: it asked for no more, or has the body already.
+    pub(super) head_only: bool,
     pub(super) upstream: Upstream,
     pub(super) refusal: Option<Refusal>,
     pub(super) request_body_bytes: u64,
@@ -169,6 +171,7 @@ impl Context {
             stood_in_for: Fault::default(),
             no_store: None,
             stored: false,
+            head_only: false,
             upstream: Upstream::default(),
             refusal: None,
             request_body_bytes: 0,

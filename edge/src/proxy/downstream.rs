@@ -16,7 +16,8 @@ use crate::core::time::{http_date_value, parse_http_date};
 use crate::node::NodeState;
 use crate::store::lookup::Miss;
 use crate::telemetry::CacheOutcome;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -44,6 +45,11 @@ pub(super) fn write_response(
     let request = session.req_header();
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
+    let outcome = outcome(session, ctx);
+    if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
+        // First of all: the site's rules, and its tags, are about these fields as well.
+        headers.extend(std::mem::take(&mut ctx.upstream.withheld));
+    }
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         remove_connection_fields(headers);
     }
@@ -52,7 +58,6 @@ pub(super) fn write_response(
         ends_with_connection = true;
     }
     headers.remove(TIER_FIELD);
-    let outcome = outcome(session, ctx);
     if let Some((url, site)) = &ctx.target {
         if !site.site.expose_tags && !answers_tier(node, ctx) {
             for field in &site.site.tag_fields {
@@ -68,11 +73,12 @@ pub(super) fn write_response(
             apply_changes(headers, &rules.response_headers);
         }
     }
-    if parts.status == StatusCode::NOT_MODIFIED && answers_tier(node, ctx) {
-        guide_update(headers, ctx);
-    }
-    if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
-        headers.extend(std::mem::take(&mut ctx.upstream.withheld));
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // Of a stored part: a 304 speaks of the whole.
+        headers.remove(header::CONTENT_RANGE);
+        if answers_tier(node, ctx) {
+            guide_update(headers, ctx);
+        }
     }
     set_age(headers, outcome, ctx);
     set_date(headers, session.is_http2());
@@ -96,11 +102,20 @@ pub(super) fn write_response(
     };
     member.append_to(headers);
     set_proxy_status(node, headers, outcome, ctx);
+    ctx.head_only = request.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
     *response = ResponseHeader::from(parts);
     if ends_with_connection {
         session.set_keepalive(None);
     }
     Ok(())
+}
+
+/// Leaves out the body of a response that was asked for with GET, to be stored, but is answered with its head alone:
+/// Pingora does so over HTTP/1.1, and over HTTP/2 would send it.
+pub(super) fn leave_out_body(body: &mut Option<Bytes>, ctx: &Context) {
+    if ctx.head_only {
+        *body = None;
+    }
 }
 
 /// Whether a response is followed by another one to the same request (RFC 9110 §15.2).
@@ -182,6 +197,8 @@ fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
 fn set_age(headers: &mut HeaderMap, outcome: CacheOutcome, ctx: &Context) {
     let served = ctx.lookup.as_ref().and_then(|lookup| lookup.served());
     match served {
+        // A 304 that is not stored says how old the response is, and not what was stored before it.
+        Some(_) if outcome == CacheOutcome::Revalidated && !ctx.stored => {}
         Some(entry) if outcome.from_store() || ctx.stored => {
             let age = entry.freshness.age_secs_at(clock::now());
             if outcome.from_store() || age > 0 {
@@ -300,6 +317,7 @@ fn ttl_secs(outcome: CacheOutcome, ctx: &Context) -> Option<i64> {
     match outcome {
         // A soft purge makes stale what is young: stale is below zero (RFC 9211 §2.4).
         CacheOutcome::Stale => Some(ttl.min(-1)),
+        CacheOutcome::Revalidated => ctx.stored.then_some(ttl),
         _ => (outcome.from_store() || ctx.stored).then_some(ttl),
     }
 }

@@ -13,7 +13,7 @@ use crate::core::store_rule::{
     COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head,
 };
 use crate::core::tags::read_tags;
-use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects};
+use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects, update_of};
 use crate::core::vary::VaryRule;
 use crate::node::NodeState;
 use crate::store::entry::Entry;
@@ -52,14 +52,28 @@ pub(super) fn decide(
             ctx.upstream.refetch = Refetch::Due;
             Err(NoStore::OtherValidated)
         }
-        Some((fields, stored)) => updated(session, &stored, &fields, ctx),
+        Some((fields, stored)) => {
+            let plan = updated(session, &stored, &fields, ctx);
+            ctx.upstream.withheld = match &plan {
+                Ok(plan) => withheld(&fields, &plan.head, ctx),
+                // The stored response answers this request once more, as the 304 has it.
+                Err(_) => update_of(&fields),
+            };
+            if plan.as_ref().is_err_and(|reason| !reason.is_the_requests_own()) {
+                // What may not be stored any more must not stand in for an error either.
+                node.store.forget(&stored);
+            }
+            plan
+        }
         None if ctx.upstream.asks_head => {
             learn_from_head(node, session, response, ctx);
             Err(NoStore::Head)
         }
         None => {
             let plan = fetched(session, response, ctx);
-            ctx.upstream.withheld = withheld(&response.headers, plan.as_ref().ok(), ctx);
+            if let Ok(plan) = &plan {
+                ctx.upstream.withheld = withheld(&response.headers, &plan.head, ctx);
+            }
             plan.and_then(|plan| match node.store.has_room(plan.content_length) {
                 true => Ok(plan),
                 false => Err(NoStore::NoRoom),
@@ -108,43 +122,50 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
             headers.insert(header::CONTENT_LENGTH, part.total().into());
             plan(request, StatusCode::OK, &headers, ctx)
         }
-        part => Ok(Plan { part, ..plan(request, status, &headers, ctx)? }),
+        Some(part) => {
+            // What it must turn out to be, also where only its place is said.
+            let content_length = Some(part.range().end - part.range().start);
+            Ok(Plan { part: Some(part), content_length, ..plan(request, status, &headers, ctx)? })
+        }
+        None => plan(request, status, &headers, ctx),
     }
 }
 
 /// What is stored of a response whose fields those of another one update (RFC 9111 §3.2).
-fn updated(session: &Session, stored: &Entry, fields: &HeaderMap, ctx: &mut Context) -> Result<Plan, NoStore> {
+fn updated(session: &Session, stored: &Entry, fields: &HeaderMap, ctx: &Context) -> Result<Plan, NoStore> {
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
     let rules = site_rule::for_response(&site.site.rules, &url.path, &session.req_header().headers, &stored.head);
     let merged = merge_304(&stored.head, fields, clock::now(), &policy_with(&site.store, &rules));
-    let plan = plan(&session.req_header().headers, stored.status, &merged, ctx);
-    ctx.upstream.withheld = withheld(fields, plan.as_ref().ok(), ctx);
-    plan
+    plan(&session.req_header().headers, stored.status, &merged, ctx)
 }
 
 /// Lets the response to a HEAD freshen the stored response, or make it stale (RFC 9111 §4.3.5).
-fn learn_from_head(node: &NodeState, session: &Session, response: &ResponseHeader, ctx: &mut Context) {
+fn learn_from_head(node: &NodeState, session: &Session, response: &ResponseHeader, ctx: &Context) {
     let Some(stored) = ctx.lookup.as_ref().and_then(|lookup| lookup.found()) else { return };
     let head = ResponseHead::new(response.status, &response.headers);
-    match head_effect(ResponseHead::new(stored.status, &stored.head), stored.body.len(), head) {
-        HeadEffect::Freshens => match updated(session, &stored, &response.headers, ctx) {
-            Ok(plan) => drop(node.store.freshen(&stored, stored.fence, plan)),
-            Err(_) => node.store.forget(&stored),
-        },
-        HeadEffect::MakesStale => node.store.make_stale(&stored),
-        HeadEffect::None => {}
+    let effect = head_effect(ResponseHead::new(stored.status, &stored.head), stored.body.len(), head);
+    match (effect, updated(session, &stored, &response.headers, ctx)) {
+        // With its credentials, say, this client may see what others don't.
+        (_, Err(reason)) if reason.is_the_requests_own() => {}
+        (HeadEffect::Freshens, Ok(plan)) => drop(node.store.freshen(&stored, stored.fence, plan)),
+        (HeadEffect::Freshens, Err(_)) => node.store.forget(&stored),
+        (HeadEffect::MakesStale, _) => node.store.make_stale(&stored),
+        (HeadEffect::None, _) => {}
     }
 }
 
 /// The fields of a response that are not stored with it, but are for the client that asked (RFC 9111 §5.2.2.4, §5.2.2.7).
-fn withheld(received: &HeaderMap, plan: Option<&Plan>, ctx: &Context) -> HeaderMap {
+fn withheld(received: &HeaderMap, kept: &HeaderMap, ctx: &Context) -> HeaderMap {
     let mut withheld = HeaderMap::new();
-    let (Some(plan), Ok(site)) = (plan, ctx.site()) else { return withheld };
+    let Ok(site) = ctx.site() else { return withheld };
     let directives = effective_directives(received, &site.store.lifetime.target_list);
     let cookies = COOKIE_SETTERS.map(header::HeaderName::from_static);
-    for name in directives.listed_fields().chain(&cookies).filter(|name| !plan.head.contains_key(*name)) {
-        for line in received.get_all(name) {
-            withheld.append(name, line.clone());
+    for name in directives.listed_fields().chain(&cookies) {
+        // A name may be listed more than once.
+        if !kept.contains_key(name) && !withheld.contains_key(name) {
+            for line in received.get_all(name) {
+                withheld.append(name, line.clone());
+            }
         }
     }
     withheld

@@ -1,6 +1,7 @@
 //! The request towards the tier above, and the first look at its response.
 
 use super::context::{Context, RangeUp, Refetch};
+use super::downstream::DATE_FIELD;
 use super::posting;
 use crate::clock;
 use crate::config::Role;
@@ -145,7 +146,9 @@ pub(super) fn write_request(
     for name in UNKEYED_FIELDS {
         headers.remove(name);
     }
+    // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
+    headers.remove(DATE_FIELD);
     let hop = Hop {
         peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         node: &node.info.node,

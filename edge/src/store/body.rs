@@ -317,9 +317,15 @@ impl BodyReader {
         Some(Self { body, pace, offset: 0, end: None, number })
     }
 
-    /// Whether [`BodyReader::seek`] can be used: the body is complete and kept.
+    /// Whether [`BodyReader::seek`] can be used: the body is kept, and how long it is, or will be, is known.
     pub fn can_seek(&self) -> bool {
-        self.body.complete.get().is_some_and(|complete| !complete.blocks.is_empty())
+        match self.body.complete.get() {
+            Some(complete) => !complete.blocks.is_empty(),
+            None => {
+                let growing = self.body.growing.lock();
+                growing.announced > 0 && !growing.outgrown
+            }
+        }
     }
 
     /// Goes to `start`; reading stops before `end`.
@@ -456,6 +462,26 @@ mod tests {
         assert!(late.can_seek());
         late.seek(BLOCK_BYTES as u64 - 3, Some(BLOCK_BYTES as u64 + 3));
         assert_eq!(read_all(&mut late).await.as_deref(), Ok(&bytes[BLOCK_BYTES - 3..BLOCK_BYTES + 3]));
+    }
+
+    #[tokio::test]
+    async fn a_part_is_read_as_soon_as_it_is_there() {
+        let body = Arc::new(Body::growing(&Arc::default(), Some(9)));
+        let reader = |start, end| {
+            let mut reader = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
+            assert!(reader.can_seek());
+            reader.seek(start, Some(end));
+            tokio::spawn(async move { read_all(&mut reader).await })
+        };
+        let (first, across, last) = (reader(1, 3), reader(2, 5), reader(7, 9));
+        body.push(Bytes::from_static(b"abcd"));
+        assert_eq!(first.await.expect("it ends"), Ok(b"bc".to_vec()));
+        body.push(Bytes::from_static(b"efg"));
+        assert_eq!(across.await.expect("it ends"), Ok(b"cde".to_vec()));
+        body.fail();
+        assert_eq!(last.await.expect("it ends"), Err(ReadError::FillFailed));
+        let unknown = Arc::new(Body::growing(&Arc::default(), None));
+        assert!(!BodyReader::new(unknown, Pace::Waited).expect("its beginning").can_seek());
     }
 
     #[tokio::test]

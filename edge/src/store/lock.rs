@@ -5,7 +5,7 @@
 //! while, and requests for it don't wait for each other ("hit-for-miss" in Varnish's words); neither do those for
 //! which each needs a validation of its own.
 
-use super::lookup::{Collapse, Lookup};
+use super::lookup::{Collapse, Lookup, WantedRange};
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Subject;
@@ -118,6 +118,14 @@ impl FetchLock {
         selects(&lookup.subject) || lookup.found().is_some_and(|found| selects(&found.subject))
     }
 
+    /// The key that a request's fetch is known by. Of what is too large to be kept each range is a fetch of its own.
+    fn key_of(&self, lookup: &Lookup) -> CacheKey {
+        let key = lookup.key();
+        let is_ranges_own =
+            lookup.range == WantedRange::OfWhole && lookup.found().is_none() && self.is_too_large(&lookup.primary);
+        if is_ranges_own { lookup.range_key(key) } else { key }
+    }
+
     fn permit(number: u64, key: CacheKey, stale: bool) -> (WritePermit, LockStub) {
         let mut extensions = Extensions::new();
         extensions.insert(Ticket { number, key });
@@ -133,7 +141,7 @@ pub(super) fn lookup_of(key: &PingoraKey) -> Option<&Arc<Lookup>> {
 impl CacheKeyLock for FetchLock {
     fn lock(&self, key: &PingoraKey, stale_writer: bool) -> Locked {
         let lookup = lookup_of(key);
-        let held_key = lookup.map_or_else(|| CacheKey::from(key.combined_bin()), |lookup| lookup.key());
+        let held_key = lookup.map_or_else(|| CacheKey::from(key.combined_bin()), |lookup| self.key_of(lookup));
         let alone = match lookup.map_or(Collapse::Join, |lookup| lookup.collapse()) {
             Collapse::Join => self.unstored.contains_key(&held_key),
             // However often refreshes came to nothing: one at a time.

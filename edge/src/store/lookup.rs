@@ -117,8 +117,13 @@ impl Lookup {
     pub(super) fn fetch_key(&self, key: CacheKey) -> CacheKey {
         match self.range {
             WantedRange::No | WantedRange::OfWhole => key,
-            WantedRange::Alone => key.part(self.request.get(http::header::RANGE).map(|value| value.as_bytes())),
+            WantedRange::Alone => self.range_key(key),
         }
+    }
+
+    /// The key by which the fetch of the request's range alone is known.
+    pub(super) fn range_key(&self, key: CacheKey) -> CacheKey {
+        key.part(self.request.get(http::header::RANGE).map(|value| value.as_bytes()))
     }
 
     /// The key under which a response with this Vary is stored for this request, in one generation of the URL's variants.

@@ -2,16 +2,24 @@
 
 mod collapsing;
 mod conditionals;
+pub(crate) mod dates;
+mod directives;
 mod exchange;
 mod failures;
 mod filling;
+mod groups;
+mod heads;
 mod interim;
+mod invalidation;
 mod oversize;
+mod parts;
 mod proxy_status;
+mod range_misses;
 mod ranges;
 mod revalidation;
 mod rules;
 mod staleness;
 mod storing;
 mod tls;
+mod validation;
 mod variants;

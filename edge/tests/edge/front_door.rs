@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod dates;
 mod framing;
 mod hosts;
 mod http2;

@@ -1,6 +1,10 @@
 //! Edges that fetch through shields.
 
+mod dates;
+mod directives;
 mod freshness;
+mod invalidation;
+mod parts;
 mod shields;
 mod words;
 

@@ -7,11 +7,11 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request};
 use tokio::net::TcpStream;
 
-const H2C: &str = "[listen]\nh2c = true";
+pub(super) const H2C: &str = "[listen]\nh2c = true";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Opens an HTTP/2 connection to the node's public listener.
-async fn connect(stand: &Stand) -> SendRequest<Bytes> {
+pub(super) async fn connect(stand: &Stand) -> SendRequest<Bytes> {
     let tcp = TcpStream::connect(stand.node().public_addr()).await.expect("a connection");
     let (sender, connection) =
         within("the handshake", h2::client::handshake(tcp)).await.expect("the node speaks HTTP/2");
@@ -19,9 +19,9 @@ async fn connect(stand: &Stand) -> SendRequest<Bytes> {
     within("a stream", sender.ready()).await.expect("an open connection")
 }
 
-struct Answered {
-    status: u16,
-    fields: HeaderMap,
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) fields: HeaderMap,
     text: String,
 }
 
@@ -44,12 +44,12 @@ async fn try_ask(sender: &SendRequest<Bytes>, request: Request<()>, body: &[u8])
     .await
 }
 
-async fn ask(sender: &SendRequest<Bytes>, method: Method, uri: &str, body: &[u8]) -> Answered {
+pub(super) async fn ask(sender: &SendRequest<Bytes>, method: Method, uri: &str, body: &[u8]) -> Answered {
     let request = Request::builder().method(method).uri(uri).body(()).expect("a request");
     try_ask(sender, request, body).await.unwrap_or_else(|error| panic!("{uri}: {error}"))
 }
 
-fn at(target: &str) -> String {
+pub(super) fn at(target: &str) -> String {
     format!("http://{HOST}{target}")
 }
 
@@ -92,6 +92,32 @@ async fn hints_of_an_origin_are_left_out() {
     let unknown = ask(&client, Method::GET, "http://other.example/a", b"").await;
     assert_eq!(unknown.fields["proxy-status"], "fra-1;error=destination_not_found");
     stand.did_not_panic();
+}
+
+/// What can't be stored is fetched with GET all the same, and its body must not follow a head that has none.
+#[tokio::test]
+async fn heads_without_bodies() {
+    let answer = |seen: &Seen| {
+        let control = if seen.target == "/stored" { "max-age=60" } else { "no-store" };
+        let length = if seen.target == "/chunked" { "Transfer-Encoding: chunked" } else { "Content-Length: 5" };
+        let body = if seen.target == "/chunked" { "5\r\nhello\r\n0\r\n\r\n" } else { "hello" };
+        let body = if seen.method == "HEAD" { "" } else { body };
+        let head = format!("HTTP/1.1 200 OK\r\nETag: \"1\"\r\nCache-Control: {control}\r\n{length}\r\n\r\n");
+        vec![Step::Send((head + body).into_bytes())]
+    };
+    let stand = Stand::before(Origin::answering(answer).await, H2C).await;
+    let client = connect(&stand).await;
+    for target in ["/uncached", "/chunked", "/stored"] {
+        for _ in 0..2 {
+            let reply = ask(&client, Method::HEAD, &at(target), b"").await;
+            assert_eq!((reply.status, reply.text.as_str()), (200, ""), "{target}");
+            let conditional = Request::get(at(target)).header("if-none-match", "\"1\"").body(()).expect("a request");
+            let reply = try_ask(&client, conditional, b"").await.unwrap_or_else(|error| panic!("{target}: {error}"));
+            assert_eq!((reply.status, reply.text.as_str()), (304, ""), "{target}");
+            assert_eq!(ask(&client, Method::GET, &at(target), b"").await.text, "hello", "{target}");
+        }
+    }
+    stand.still_serves().await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub(crate) struct Script {
     cut: Option<usize>,
     raw: Option<Bytes>,
     validates: bool,
+    ranges: bool,
     interim: Option<Bytes>,
 }
 
@@ -56,6 +57,7 @@ impl Script {
             cut: None,
             raw: None,
             validates: false,
+            ranges: false,
             interim: None,
         }
     }
@@ -115,6 +117,11 @@ impl Script {
         Self { validates: true, ..self }
     }
 
+    /// Answers those who ask for one range with that, or with 416.
+    pub(crate) fn ranged(self) -> Self {
+        Self { ranges: true, ..self }
+    }
+
     /// Sends nothing before the gate is open.
     pub(crate) fn after(self, gate: &Gate) -> Self {
         Self { before_head: Some(gate.clone()), ..self }
@@ -151,7 +158,32 @@ impl Script {
         if self.validates && etag.is_some() && request.field("if-none-match") == etag {
             return self.clone().status(304).steps(false);
         }
-        self.steps(request.method == "HEAD")
+        let holds = request.field("if-range").is_none_or(|condition| etag == Some(condition));
+        match request.field("range").filter(|_| self.ranges && holds && request.method == "GET") {
+            Some(range) => self.part(range).steps(false),
+            None => self.steps(request.method == "HEAD"),
+        }
+    }
+
+    /// One range of the body, as in `bytes=2-4`.
+    fn part(&self, range: &str) -> Self {
+        let total = self.body.len();
+        let (first, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).expect("one range");
+        let (start, end) = match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) => (first, (last + 1).min(total)),
+            (Ok(first), Err(_)) => (first, total),
+            (Err(_), last) => (total - last.expect("a number").min(total), total),
+        };
+        if start >= end {
+            let none = Self { body: Bytes::new(), framing: Framing::Length(0), ..self.clone() };
+            return none.status(416).field("Content-Range", &format!("bytes */{total}"));
+        }
+        let framing = match self.framing {
+            Framing::Length(_) => Framing::Length(end - start),
+            framing => framing,
+        };
+        let part = Self { body: self.body.slice(start..end), framing, ..self.clone() };
+        part.status(206).field("Content-Range", &format!("bytes {start}-{}/{total}", end - 1))
     }
 
     fn steps(&self, to_head: bool) -> Vec<Step> {

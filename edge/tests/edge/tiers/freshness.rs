@@ -54,6 +54,23 @@ async fn a_validation_goes_up_tier_by_tier() {
     assert_eq!(origin.count("/a"), 2);
 }
 
+/// By whichever field the origin says it: an edge must not go by what the shield had stored before.
+#[tokio::test]
+async fn a_304_that_forbids_to_store_forbids_it_to_both_tiers() {
+    for (field, control) in [("Cache-Control", "private"), ("X-CDN", "no-store"), ("CDN-Cache-Control", "private")] {
+        let (fleet, origin) =
+            fleet("[[sites]]\nid = \"docs\"\ntargeted_fields = [\"X-CDN\", \"CDN-Cache-Control\"]").await;
+        origin.next("/a", Script::stale("x", "").field(field, "max-age=60").field("ETag", "\"1\""));
+        origin.next("/a", Script::not_modified().field("ETag", "\"1\"").field(field, control));
+        origin.on("/a", Script::ok("mine").field("Cache-Control", "no-store"));
+        get(&fleet, "shield-1", "/a").await;
+        assert_eq!(get(&fleet, "fra-1", "/a").await.text(), "x");
+        for node in ["fra-1", "shield-1", "fra-1"] {
+            assert_eq!(get(&fleet, node, "/a").await.text(), "mine", "{field}: {node}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_purge_at_all_nodes_reaches_the_origin() {
     let (fleet, origin) = fleet("").await;
