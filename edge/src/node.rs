@@ -7,7 +7,7 @@ use crate::core::purge::{Mode, Selector};
 use crate::core::url::Scheme;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::Snapshot;
-use crate::store::in_flight::InFlight;
+use crate::store::in_flight::{Fetch, InFlight};
 use crate::store::lock::FetchLock;
 use crate::store::memory::MemoryStore;
 use crate::store::pingora::PingoraStorage;
@@ -99,14 +99,15 @@ impl NodeState {
 
     /// Makes invalid what an unsafe request's response selects (RFC 9111 §4.4), stored or in flight, as a purge does.
     ///
-    /// A URL of which nothing is there needs no rule: clients could otherwise fill the index with them.
+    /// A URL of which nothing is there needs no rule: clients could otherwise fill the index with them. `own` is the fetch
+    /// of the request itself, which does not count.
     ///
-    /// Says whether no other purge has been applied since the one that `fence` names.
-    pub fn invalidate(&self, selectors: &[Selector], fence: PurgeSeq) -> bool {
+    /// Returns the number that is applied then, if no other purge has been applied since the one that `fence` names.
+    pub fn invalidate(&self, selectors: &[Selector], fence: PurgeSeq, own: Option<&Fetch>) -> Option<PurgeSeq> {
         let may_select = |selector: &&Selector| match selector {
             Selector::Url { site, host, path, query } => [Scheme::Http, Scheme::Https].into_iter().any(|scheme| {
                 let key = CacheKey::new(site, scheme, host, path, query.as_deref());
-                self.store.holds(&key) || self.in_flight.contains(&key)
+                self.store.holds(&key) || self.in_flight.contains_other(&key, own)
             }),
             _ => true,
         };

@@ -34,17 +34,17 @@ impl PurgeLog {
         self.apply_to(&mut index, selectors, mode)
     }
 
-    /// Applies purges, and says whether they are the first since `fence`.
+    /// Applies purges. If they are the first since `fence`, returns the last one's number.
     pub fn apply_after<'a>(
         &self,
         fence: PurgeSeq,
         selectors: impl IntoIterator<Item = &'a Selector>,
         mode: Mode,
-    ) -> bool {
+    ) -> Option<PurgeSeq> {
         let mut index = self.index.write();
         let first = index.is_at(fence);
-        self.apply_to(&mut index, selectors, mode);
-        first
+        let applied = self.apply_to(&mut index, selectors, mode);
+        first.then_some(applied)
     }
 
     fn apply_to<'a>(

@@ -5,9 +5,7 @@ pub mod head;
 pub use head::{RequestHead, ResponseHead};
 
 use super::cache_control::fields::{parse_digits, remove_hop_by_hop};
-use super::cache_control::{
-    CDN_CACHE_CONTROL, ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives,
-};
+use super::cache_control::{ClientDirectives, FieldScope, RequestDirectives, ResponseDirectives, effective_directives};
 use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
 use super::partial::Part;
 use super::reference::same_origin_target;
@@ -158,18 +156,16 @@ pub fn may_store(req: RequestHead<'_>, resp: ResponseHead<'_>, policy: &StorePol
 
 /// Whether the response to a POST is what a GET of the same URL would get: it says so by `Content-Location`, and states
 /// its lifetime (RFC 9110 §9.3.3). Whether a GET's response like it may be stored is [`may_store`]'s to say.
-pub fn answers_get(method: &Method, url: &SiteUrl, resp: ResponseHead<'_>) -> bool {
+pub fn answers_get(method: &Method, url: &SiteUrl, resp: ResponseHead<'_>, policy: &LifetimePolicy) -> bool {
     let mut locations = resp.headers.get_all(header::CONTENT_LOCATION).iter();
     let location = locations.next().filter(|_| locations.next().is_none());
     let names_itself = location.and_then(|value| same_origin_target(url, value.as_bytes()));
-    let directives = ResponseDirectives::from_cache_control(resp.headers);
-    let is_explicit = directives.max_age.is_some()
-        || directives.s_maxage.is_some()
-        || resp.headers.contains_key(header::EXPIRES)
-        || resp.headers.contains_key(&CDN_CACHE_CONTROL);
+    // As in `refused_for_lifetime`, any moment will do.
+    let directives = effective_directives(resp.headers, &policy.target_list);
+    let lifetime = Lifetime::of(resp, &directives, policy, Timestamp::EPOCH);
     method == Method::POST
         && resp.status == StatusCode::OK
-        && is_explicit
+        && lifetime.source.is_explicit()
         && names_itself.is_some_and(|(path, query)| (path, query) == (url.path.clone(), url.query.clone()))
 }
 

@@ -77,6 +77,26 @@ impl VaryPolicy {
     }
 }
 
+impl VaryPolicy {
+    /// Whether a request that went up as it was asked for the same as in the form that others are put into, as far as
+    /// this response to it depends on that: only then may they be given it. A coding is one that was asked for, whatever
+    /// `Vary` says.
+    pub fn asked_as_others_do(&self, request: &HeaderMap, response: &HeaderMap) -> bool {
+        let Ok(rule) = VaryRule::from_response(response) else { return false };
+        let mut normal = request.clone();
+        self.normalise(&mut normal);
+        let is_normal = |name: &HeaderName| request.get_all(name).iter().eq(normal.get_all(name).iter());
+        let is_coded = response.contains_key(header::CONTENT_ENCODING);
+        let encoding = match request.contains_key(header::ACCEPT_ENCODING) {
+            true => is_normal(&header::ACCEPT_ENCODING),
+            // Plain bytes are what is sent to who doesn't ask, and to who asks for them.
+            false => self.accept_encoding == AcceptEncoding::AsReceived || !is_coded,
+        };
+        (encoding || !(is_coded || rule.fields.contains(&header::ACCEPT_ENCODING)))
+            && (is_normal(&header::ACCEPT_LANGUAGE) || !rule.fields.contains(&header::ACCEPT_LANGUAGE))
+    }
+}
+
 /// The request fields that a response depends on: in lower case, sorted, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct VaryRule {

@@ -1,6 +1,7 @@
 //! What a request gathers on its way through the hooks.
 
 use super::diagnosis::Fault;
+use super::posting::Posting;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
@@ -17,7 +18,6 @@ use crate::node::NodeState;
 use crate::refusal::Refusal;
 use crate::snapshot::{SiteRuntime, Snapshot};
 use crate::store::lookup::{Lookup, WantedRange};
-use crate::store::memory::Fill;
 use crate::telemetry::Counters;
 use crate::upstream::Target;
 use http::HeaderMap;
@@ -150,8 +150,8 @@ pub struct Context {
     pub(super) upstream: Upstream,
     pub(super) refusal: Option<Refusal>,
     pub(super) request_body_bytes: u64,
-    /// The response to a POST, on its way into the store.
-    pub(super) post_fill: Option<Fill>,
+    /// A POST under way, and its response on its way into the store.
+    pub(super) posting: Posting,
 }
 
 impl Context {
@@ -175,7 +175,7 @@ impl Context {
             upstream: Upstream::default(),
             refusal: None,
             request_body_bytes: 0,
-            post_fill: None,
+            posting: Posting::default(),
         }
     }
 

@@ -192,6 +192,7 @@ pub(super) fn write_request(
         lookup.set_fetch(node.in_flight.enter(lookup.primary));
         lookup.set_fence(ctx.upstream.fence);
     }
+    posting::enter(node, session, ctx)?;
     adapt_to_cache(node, session, request, ctx)
 }
 
@@ -270,8 +271,8 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
         let head = ResponseHead::new(response.status, &response.headers);
         let selectors = invalidated(&session.req_header().method, url, head, &site.site.query);
         if !selectors.is_empty() {
-            let undisturbed = node.invalidate(&selectors, ctx.upstream.fence);
-            posting::begin(node, session, response, ctx, undisturbed);
+            let fence = node.invalidate(&selectors, ctx.upstream.fence, ctx.posting.fetch());
+            posting::begin(node, session, response, ctx, fence);
         }
     }
     ctx.upstream.cache_status = crate::core::cache_status::inherited(&response.headers);

@@ -26,9 +26,10 @@ impl InFlight {
         Fetch { of: self.clone(), key }
     }
 
-    /// Whether a fetch of this key is under way.
-    pub fn contains(&self, key: &CacheKey) -> bool {
-        self.fetches.lock().contains_key(key)
+    /// Whether a fetch of this key is under way, other than `own`.
+    pub fn contains_other(&self, key: &CacheKey, own: Option<&Fetch>) -> bool {
+        let own = usize::from(own.is_some_and(|own| own.key == *key));
+        self.fetches.lock().get(key).is_some_and(|&count| count > own)
     }
 }
 
@@ -52,10 +53,13 @@ mod tests {
     fn a_key_is_there_until_its_last_fetch_ends() {
         let (all, key) = (Arc::new(InFlight::default()), CacheKey::from([1; 16]));
         let (first, second) = (all.enter(key), all.enter(key));
+        assert!(all.contains_other(&key, Some(&first)));
         drop(first);
-        assert!(all.contains(&key));
-        drop(second);
-        assert!(!all.contains(&key));
+        assert!(all.contains_other(&key, None) && !all.contains_other(&key, Some(&second)));
+        let other = all.enter(CacheKey::from([2; 16]));
+        assert!(all.contains_other(&key, Some(&other)));
+        drop((second, other));
+        assert!(!all.contains_other(&key, None));
         assert!(all.fetches.lock().is_empty());
     }
 }

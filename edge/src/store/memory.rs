@@ -206,6 +206,22 @@ impl MemoryStore {
 
     /// Begins a fill. Later lookups find it until it ends.
     pub fn begin(self: &Arc<Self>, lookup: &Lookup, plan: Plan) -> Fill {
+        let fill = self.begin_alone(lookup, plan);
+        let (entry, mut filling) = (&fill.entry, self.filling.lock());
+        let may_enter = match filling.get(&entry.key) {
+            // An older fill never takes the place of a newer one.
+            Some(other) => Mark::not_older(entry.fence, other.fence),
+            None => filling.len() < MAX_FILLS,
+        };
+        if may_enter {
+            filling.insert(entry.key, entry.clone());
+        }
+        drop(filling);
+        fill
+    }
+
+    /// Begins a fill that nobody finds before it has ended.
+    pub fn begin_alone(self: &Arc<Self>, lookup: &Lookup, plan: Plan) -> Fill {
         let fence = lookup.fence();
         let generation = if plan.vary.is_empty() { 0 } else { self.mark_as_varying(lookup.primary, &plan.vary, fence) };
         let whole = lookup.key_for(&plan.vary, generation);
@@ -224,16 +240,6 @@ impl MemoryStore {
             vary: plan.vary,
             part: plan.part,
         });
-        let mut filling = self.filling.lock();
-        let may_enter = match filling.get(&key) {
-            // An older fill never takes the place of a newer one.
-            Some(other) => Mark::not_older(entry.fence, other.fence),
-            None => filling.len() < MAX_FILLS,
-        };
-        if may_enter {
-            filling.insert(key, entry.clone());
-        }
-        drop(filling);
         let content_length = plan.content_length;
         Fill { store: self.clone(), entry, by_language, content_length, outgrown: false, ended: false }
     }

@@ -13,6 +13,7 @@ mod interim;
 mod invalidation;
 mod oversize;
 mod parts;
+mod posting;
 mod proxy_status;
 mod range_misses;
 mod ranges;

@@ -42,3 +42,20 @@ async fn a_failure_leaves_both_tiers_as_they_are() {
         expect(&get(&fleet, node, "/a").await, 200, "old", Outcome::Hit);
     }
 }
+
+/// What answers a GET at the edge does so at the shield as well; and what the shield has, other edges get.
+#[tokio::test]
+async fn an_answer_to_a_post_is_stored_at_both_tiers() {
+    let (fleet, origin) = fleet("").await;
+    origin.on("/a", Script::cached("old"));
+    for node in ["fra-1", "iad-1"] {
+        get(&fleet, node, "/a").await;
+    }
+    origin.on("/a", Script::cached("posted").field("Content-Location", "/a"));
+    let reply = fleet.node("fra-1").send(&Ask::new(Method::POST, HOST, "/a")).await.expect("an answer");
+    expect(&reply, 200, "posted", Outcome::Pass);
+    for (node, body) in [("fra-1", "posted"), ("shield-1", "posted"), ("iad-1", "old")] {
+        expect(&get(&fleet, node, "/a").await, 200, body, Outcome::Hit);
+    }
+    assert_eq!(origin.count("/a"), 2);
+}
