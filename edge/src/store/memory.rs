@@ -130,15 +130,14 @@ impl MemoryStore {
             lookup.set_miss(Miss::Vary);
             key = lookup.key_for(&varies.rule, varies.generation);
             content = self.content(&key).or_else(|| {
-                let by_language = lookup.key_by_language(&varies.rule, varies.generation, None)?;
-                let found = self.content(&by_language)?;
-                matches!(&found, Content::Entry(entry) if usable(entry)).then_some(found)
+                let entry = self.by_language(lookup, &varies).filter(|entry| usable(entry))?;
+                Some(Content::Entry(entry))
             });
         }
         lookup.set_key(key);
         let complete = match content {
             Some(Content::Entry(entry)) => Some(entry),
-            Some(Content::Varies(_)) | None => None,
+            Some(Content::Varies(_) | Content::Also(_)) | None => None,
         };
         let found = match complete {
             Some(entry) if usable(&entry) => Some(Found::Complete(entry)),
@@ -158,6 +157,15 @@ impl MemoryStore {
         found
     }
 
+    /// The complete response in the language that a request wants most, wherever it is stored.
+    fn by_language(&self, lookup: &Lookup, varies: &Varies) -> Option<Arc<Entry>> {
+        let place = lookup.key_by_language(&varies.rule, varies.generation, None)?;
+        let Some(Content::Also(key)) = self.content(&place) else { return None };
+        let Some(Content::Entry(entry)) = self.content(&key) else { return None };
+        // What has taken its place may be in another one.
+        (lookup.key_by_language(&varies.rule, varies.generation, Some(&entry.head)) == Some(place)).then_some(entry)
+    }
+
     /// The stored part, or the one that is arriving, that answers a request for a range.
     fn part(&self, lookup: &Lookup, key: CacheKey) -> Option<Found> {
         let answers = |entry: &Arc<Entry>| {
@@ -170,7 +178,7 @@ impl MemoryStore {
                 lookup.set_miss(Miss::Part);
                 Some(entry).filter(answers).map(Found::Complete)
             }
-            Some(Content::Varies(_)) | None => None,
+            Some(Content::Varies(_) | Content::Also(_)) | None => None,
         };
         complete.or_else(|| self.filling(&key).filter(answers).map(Found::Filling))
     }
