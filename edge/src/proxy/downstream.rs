@@ -4,6 +4,7 @@ use super::admission::via;
 use super::context::{Context, Pass, Refetch};
 use super::diagnosis::Fault;
 use super::judge;
+use super::storing::remove_cookies;
 use super::upstreaming::{REQUEST_ID, answers_tier};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
@@ -66,7 +67,7 @@ pub(super) fn write_response(
         }
         let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
         if rules.strip_cookies == Some(true) {
-            headers.remove(header::SET_COOKIE);
+            remove_cookies(headers);
         }
         // A tier below applies the rules itself, towards its clients.
         if !answers_tier(node, ctx) {
@@ -140,7 +141,7 @@ pub(super) async fn write_interim(
     }
     headers.remove(TIER_FIELD);
     if ctx.rules.strip_cookies == Some(true) {
-        headers.remove(header::SET_COOKIE);
+        remove_cookies(headers);
     }
     if let Ok(site) = ctx.site()
         && !site.site.expose_tags

@@ -179,8 +179,14 @@ pub(super) fn plan(
     ctx: &Context,
 ) -> Result<Plan, NoStore> {
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
-    let response = ResponseHead::new(status, headers);
     let rules = site_rule::for_response(&site.site.rules, &url.path, request, headers);
+    let stripped = (rules.strip_cookies == Some(true)).then(|| {
+        let mut headers = headers.clone();
+        remove_cookies(&mut headers);
+        headers
+    });
+    let headers = stripped.as_ref().unwrap_or(headers);
+    let response = ResponseHead::new(status, headers);
     let policy = policy_with(&site.store, &rules);
     // A HEAD that misses is fetched as a GET, so that its response can answer both.
     let head = RequestHead::new(&Method::GET, request);
@@ -212,6 +218,13 @@ pub(super) fn plan(
         part: None,
         content_length: content_length.filter(|_| has_body),
     })
+}
+
+/// Removes what sets cookies.
+pub(super) fn remove_cookies(headers: &mut HeaderMap) {
+    for name in COOKIE_SETTERS {
+        headers.remove(name);
+    }
 }
 
 /// Whether somebody is there for the rest of a response: the store, or a reader.

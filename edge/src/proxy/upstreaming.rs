@@ -10,7 +10,7 @@ use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
 use crate::core::invalidate::invalidated;
 use crate::core::reuse::{PurgeMark, Reuse, UpstreamFailure};
 use crate::core::site_rule::apply_changes;
-use crate::core::store_rule::ResponseHead;
+use crate::core::store_rule::{COOKIE_SETTERS, ResponseHead};
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::Scheme;
 use crate::node::NodeState;
@@ -282,7 +282,9 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     response.remove_header(&crate::core::proxy_status::PROXY_STATUS);
     response.remove_header(&REQUEST_ID);
     if ctx.rules.strip_cookies == Some(true) {
-        response.remove_header(&header::SET_COOKIE);
+        for name in COOKIE_SETTERS {
+            response.remove_header(name);
+        }
     }
     if response.status == StatusCode::NOT_MODIFIED {
         let mut fields = response.headers.clone();

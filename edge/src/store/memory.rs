@@ -123,7 +123,7 @@ impl MemoryStore {
     fn entry(&self, key: &CacheKey) -> Option<Arc<Entry>> {
         match self.content(key)? {
             Content::Entry(entry) => Some(entry),
-            Content::Varies(_) => None,
+            Content::Also(_) | Content::Varies(_) => None,
         }
     }
 
@@ -133,7 +133,7 @@ impl MemoryStore {
         let at_url = self.content(&lookup.primary);
         let ways = match &at_url {
             Some(Content::Varies(varies)) => varies.ways(),
-            Some(Content::Entry(_)) | None => &[],
+            Some(Content::Entry(_) | Content::Also(_)) | None => &[],
         };
         let variants = || ways.iter().map(|way| lookup.key_for(&way.rule, way.generation));
         // A fetch that follows is for the variant by the newest way, as far as one can tell.
@@ -169,10 +169,19 @@ impl MemoryStore {
     /// that is of use before one that is not.
     fn variant(&self, lookup: &Lookup, ways: &[Way], usable: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
         let entries = ways.iter().filter_map(|way| self.entry(&lookup.key_for(&way.rule, way.generation)));
-        entries.max_by_key(|entry| (usable(entry), entry.freshness.response_time)).or_else(|| {
-            let places = ways.iter().filter_map(|way| lookup.key_by_language(&way.rule, way.generation, None));
-            places.filter_map(|place| self.entry(&place)).find(|entry| usable(entry))
-        })
+        entries
+            .max_by_key(|entry| (usable(entry), entry.freshness.response_time))
+            .or_else(|| ways.iter().filter_map(|way| self.by_language(lookup, way)).find(|entry| usable(entry)))
+    }
+
+    /// The complete response in the language that a request wants most, wherever it is stored.
+    fn by_language(&self, lookup: &Lookup, way: &Way) -> Option<Arc<Entry>> {
+        let place_of = |response| lookup.key_by_language(&way.rule, way.generation, response);
+        let place = place_of(None)?;
+        let Some(Content::Also(key)) = self.content(&place) else { return None };
+        let entry = self.entry(&key)?;
+        // What has taken its place may be in another one.
+        (place_of(Some(&entry.head)) == Some(place)).then_some(entry)
     }
 
     /// The stored part, or the one that is arriving, that answers a request for a range.
@@ -187,7 +196,7 @@ impl MemoryStore {
                 lookup.set_miss(Miss::Part);
                 Some(entry).filter(answers).map(Found::Complete)
             }
-            Some(Content::Varies(_)) | None => None,
+            Some(Content::Varies(_) | Content::Also(_)) | None => None,
         };
         complete.or_else(|| self.filling(&key).filter(answers).map(Found::Filling))
     }
@@ -253,7 +262,7 @@ impl MemoryStore {
             let stored = stored.map(moka::Entry::into_value);
             let before = match stored.as_ref().and_then(Slot::content) {
                 Some(Content::Varies(varies)) => Some(varies),
-                Some(Content::Entry(_)) | None => None,
+                Some(Content::Entry(_) | Content::Also(_)) | None => None,
             };
             let varies = Varies::with(before.as_ref(), rule, next);
             generation = varies.ways().first().map_or(0, |way| way.generation);

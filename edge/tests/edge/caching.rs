@@ -2,6 +2,7 @@
 
 mod collapsing;
 mod conditionals;
+mod cookies;
 pub(crate) mod dates;
 mod directives;
 mod exchange;
@@ -11,6 +12,7 @@ mod groups;
 mod heads;
 mod interim;
 mod invalidation;
+mod languages;
 mod oversize;
 mod parts;
 mod posting;
@@ -21,6 +23,7 @@ mod revalidation;
 mod rules;
 mod staleness;
 mod storing;
+mod targeted;
 mod tls;
 mod validation;
 mod variants;

@@ -1,6 +1,7 @@
 //! `POST /purges`: what is purged is never served again, and nothing else is lost.
 
 mod admission;
+mod heads;
 mod in_flight;
 mod promise;
 mod selectors;

@@ -1,10 +1,11 @@
 //! What is in a place of the store.
 
 use crate::core::id::PurgeSeq;
+use crate::core::key::CacheKey;
 use crate::core::vary::VaryRule;
 use crate::store::entry::{Entry, OVERHEAD_BYTES};
 use arc_swap::ArcSwapOption;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// Weights are counted in units of this many bytes: moka's are u32, which then reach 256 GiB for one entry.
 pub(super) const UNIT_BYTES: u64 = 64;
@@ -26,8 +27,8 @@ enum What {
     /// `None` once it has left the store. moka frees by epochs, which any thread that stands still holds up; the
     /// response, with its body, is let go at once.
     Entry(ArcSwapOption<Entry>),
-    /// A response that is in another place.
-    Also(Weak<Entry>),
+    /// A response that is in this other place.
+    Also(CacheKey),
     Varies(Varies),
 }
 
@@ -67,6 +68,7 @@ impl Varies {
 #[derive(Debug)]
 pub(super) enum Content {
     Entry(Arc<Entry>),
+    Also(CacheKey),
     Varies(Varies),
 }
 
@@ -76,9 +78,9 @@ impl Slot {
         Self(Arc::new(Held { content, fence: entry.fence, units: units(entry.bytes()) }))
     }
 
-    /// Another place where an entry is found, for as long as it is in its own.
+    /// Another place where what is stored in an entry's place is found: that entry, or what has taken its place.
     pub(super) fn also(entry: &Arc<Entry>) -> Self {
-        let content = What::Also(Arc::downgrade(entry));
+        let content = What::Also(entry.key);
         Self(Arc::new(Held { content, fence: entry.fence, units: units(OVERHEAD_BYTES) }))
     }
 
@@ -109,7 +111,7 @@ impl Slot {
     pub(super) fn content(&self) -> Option<Content> {
         match &self.0.content {
             What::Entry(held) => held.load_full().map(Content::Entry),
-            What::Also(entry) => entry.upgrade().map(Content::Entry),
+            What::Also(key) => Some(Content::Also(*key)),
             What::Varies(varies) => Some(Content::Varies(varies.clone())),
         }
     }

@@ -46,7 +46,7 @@ async fn a_failure_leaves_both_tiers_as_they_are() {
 /// What answers a GET at the edge does so at the shield as well; and what the shield has, other edges get.
 #[tokio::test]
 async fn an_answer_to_a_post_is_stored_at_both_tiers() {
-    let (fleet, origin) = fleet("").await;
+    let (fleet, origin) = fleet("[[sites]]\nid = \"docs\"\nstore_posts = true").await;
     origin.on("/a", Script::cached("old"));
     for node in ["fra-1", "iad-1"] {
         get(&fleet, node, "/a").await;
