@@ -213,6 +213,9 @@ impl Context {
             // The one that it would wait for may be itself.
             lookup.set_waits_for_nobody();
         }
+        if self.directives.only_if_cached {
+            lookup.set_only_if_stored();
+        }
         let lookup = Arc::new(lookup);
         self.lookup = Some(lookup.clone());
         Ok(lookup)

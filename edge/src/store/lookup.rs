@@ -77,6 +77,7 @@ struct State {
     collapsed: bool,
     is_refresh: bool,
     waits_for_nobody: bool,
+    only_if_stored: bool,
     refused_for_good: bool,
     fetch: Option<Fetch>,
 }
@@ -215,12 +216,22 @@ impl Lookup {
     /// How the request gets along with others: as what the last lookup found demands.
     pub fn collapse(&self) -> Collapse {
         let state = self.state.lock();
-        if state.waits_for_nobody { Collapse::Alone } else { state.collapse }
+        match state.collapse {
+            _ if state.waits_for_nobody => Collapse::Alone,
+            Collapse::Join if state.only_if_stored => Collapse::Alone,
+            collapse => collapse,
+        }
     }
 
     /// Notes that the request must not wait for others, whatever is found.
     pub fn set_waits_for_nobody(&self) {
         self.state.lock().waits_for_nobody = true;
+    }
+
+    /// Notes that the request is answered with what is stored, if need be while that is refreshed, or not at all. There is
+    /// nothing that it could wait for.
+    pub fn set_only_if_stored(&self) {
+        self.state.lock().only_if_stored = true;
     }
 
     /// Sets how the request gets along with others.

@@ -172,6 +172,41 @@ async fn only_if_cached_never_waits_for_the_origin() {
     expect(&stage.get("/absent").await, 200, "here", Outcome::Miss);
 }
 
+/// Not for the origin, and not for somebody else who waits for it.
+#[tokio::test]
+async fn nor_for_another_one_s_fetch() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.next("/stale", Script::stale("old", ""));
+    stage.get("/stale").await;
+    let mut fetching = Vec::new();
+    for target in ["/absent", "/stale"] {
+        stage.origin.on(target, Script::cached("new").after(&gate));
+        fetching.push(stage.ask(Ask::get(HOST, target)));
+        stage.origin.arrived(target, if target == "/stale" { 2 } else { 1 }).await;
+        for _ in 0..3 {
+            assert_eq!(stage.send(&saying(target, "only-if-cached")).await.status.as_u16(), 504, "{target}");
+        }
+    }
+    gate.open();
+    for reply in replies(fetching).await {
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (200, "new"));
+    }
+    assert_eq!((stage.origin.count("/absent"), stage.origin.count("/stale")), (1, 2));
+    // Where stale will do, one of them starts a refresh, and the others don't start more.
+    let gate = Gate::new();
+    stage.origin.next("/swr", Script::stale("old", SWR));
+    stage.origin.on("/swr", Script::cached("new").after(&gate));
+    stage.get("/swr").await;
+    for _ in 0..10 {
+        expect(&stage.send(&saying("/swr", "only-if-cached")).await, 200, "old", Outcome::Stale);
+    }
+    stage.origin.arrived("/swr", 2).await;
+    expect(&stage.send(&saying("/swr", "only-if-cached")).await, 200, "old", Outcome::Stale);
+    assert_eq!(stage.origin.count("/swr"), 2);
+    gate.open();
+}
+
 #[tokio::test]
 async fn those_that_fetch_do_not_wait_for_those_that_must_not() {
     let stage = Stage::new().await;
