@@ -52,7 +52,7 @@ impl NodeState {
         let store = Arc::new(MemoryStore::new(snapshot.memory_bytes(), max_object));
         Self {
             storage: Box::leak(Box::new(PingoraStorage::new(store.clone()))),
-            fetch_lock: Box::leak(Box::new(FetchLock::new(purges.clone()))),
+            fetch_lock: Box::leak(Box::new(FetchLock::new(purges.clone(), store.clone()))),
             store,
             in_flight: Arc::default(),
             purges,

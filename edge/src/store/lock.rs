@@ -6,6 +6,7 @@
 //! which each needs a validation of its own.
 
 use super::lookup::{Collapse, Lookup, WantedRange};
+use super::memory::MemoryStore;
 use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::purge::Subject;
@@ -45,6 +46,7 @@ pub struct FetchLock {
     failing: Cache<CacheKey, ()>,
     too_large: Cache<CacheKey, ()>,
     purges: Arc<PurgeLog>,
+    store: Arc<MemoryStore>,
 }
 
 #[derive(Debug, Default)]
@@ -76,10 +78,10 @@ struct Ticket {
 
 impl FetchLock {
     /// No fetch is running.
-    pub fn new(purges: Arc<PurgeLog>) -> Self {
+    pub fn new(purges: Arc<PurgeLog>, store: Arc<MemoryStore>) -> Self {
         let memory = |lasts| Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(lasts).build();
         let (unstored, failing, too_large) = (memory(UNSTORED_MEMORY), memory(FAILING_MEMORY), memory(UNSTORED_MEMORY));
-        Self { held: Mutex::default(), unstored, failing, too_large, purges }
+        Self { held: Mutex::default(), unstored, failing, too_large, purges, store }
     }
 
     /// Remembers whether fetches for a key fail, so that not every request has to find out.
@@ -169,6 +171,12 @@ impl CacheKeyLock for FetchLock {
                 }
                 return Locked::Read(held.stub.read_lock());
             }
+        }
+        // Another one's fetch may have ended between this request's lookup and its turn: it looks again.
+        if lookup.is_some_and(|lookup| self.store.has_changed_since(&held_key, lookup.looked_at())) {
+            let (mut over, stub) = Self::permit(0, held_key, stale_writer);
+            over.unlock(LockStatus::Done);
+            return Locked::Read(stub.read_lock());
         }
         let (permit, stub) = Self::permit(number, held_key, stale_writer);
         table.by_key.insert(held_key, Held { stub, number, fence: self.purges.applied() });

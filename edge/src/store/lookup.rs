@@ -69,6 +69,7 @@ struct State {
     collapse: Collapse,
     variant: Option<CacheKey>,
     miss: Miss,
+    looked_at: u64,
     found: Option<Arc<Entry>>,
     fence: Option<PurgeSeq>,
     plan: Option<Plan>,
@@ -155,6 +156,15 @@ impl Lookup {
 
     pub(super) fn set_key(&self, key: CacheKey) {
         self.state.lock().variant = Some(key);
+    }
+
+    /// The moment of the last lookup.
+    pub(super) fn looked_at(&self) -> u64 {
+        self.state.lock().looked_at
+    }
+
+    pub(super) fn set_looked_at(&self, moment: u64) {
+        self.state.lock().looked_at = moment;
     }
 
     /// What the last lookup missed, if it found nothing.

@@ -31,6 +31,11 @@ pub const MAX_FILLS: usize = 65_536;
 const MAINTENANCE_SHARE: u64 = 64;
 const MAINTENANCE_MAX_BYTES: u64 = 32 << 20;
 
+/// For how long, and of how many keys, it is remembered that something was taken in. Between a lookup and the request's
+/// turn to fetch lies no more than the wait for other fetches.
+const OF_LATE: Duration = Duration::from_secs(5);
+const MAX_OF_LATE: u64 = 10_000;
+
 /// How often a place is looked at whose content changes at that very moment.
 const MAX_LOOKS: usize = 8;
 
@@ -66,6 +71,9 @@ pub struct MemoryStore {
     fills_failed: AtomicU64,
     /// How many generations of variants there have been.
     generations: AtomicU64,
+    /// How often something was taken in, and for keys of late, when: see [`MemoryStore::has_changed_since`].
+    taken_in: AtomicU64,
+    of_late: Cache<CacheKey, u64>,
 }
 
 impl MemoryStore {
@@ -93,6 +101,8 @@ impl MemoryStore {
             removed,
             fills_failed: AtomicU64::new(0),
             generations: AtomicU64::new(0),
+            taken_in: AtomicU64::new(0),
+            of_late: Cache::builder().max_capacity(MAX_OF_LATE).time_to_live(OF_LATE).build(),
         }
     }
 
@@ -127,9 +137,25 @@ impl MemoryStore {
         }
     }
 
+    /// A moment in the store's life, for [`MemoryStore::has_changed_since`].
+    pub(super) fn moment(&self) -> u64 {
+        self.taken_in.load(Ordering::Acquire)
+    }
+
+    /// Whether something was taken in under a key since then: whoever looked before should look again.
+    pub(super) fn has_changed_since(&self, key: &CacheKey, moment: u64) -> bool {
+        self.of_late.get(key).is_some_and(|at| at > moment)
+    }
+
+    fn note(&self, key: CacheKey) {
+        let at = self.taken_in.fetch_add(1, Ordering::AcqRel) + 1;
+        self.of_late.insert(key, at);
+    }
+
     /// What is there for a request, resolving Vary: the complete response unless `usable` says that it is none, else
     /// the fill in flight, else the complete response as it is.
     pub fn lookup(&self, lookup: &Lookup, usable: impl Fn(&Entry) -> bool) -> Option<Found> {
+        lookup.set_looked_at(self.moment());
         let at_url = self.content(&lookup.primary);
         let ways = match &at_url {
             Some(Content::Varies(varies)) => varies.ways(),
@@ -226,6 +252,11 @@ impl MemoryStore {
             filling.insert(entry.key, entry.clone());
         }
         drop(filling);
+        self.note(fill.entry.key);
+        if fill.entry.key != lookup.primary {
+            // By now it is known by what the URL's responses vary.
+            self.note(lookup.primary);
+        }
         fill
     }
 
@@ -318,6 +349,7 @@ impl MemoryStore {
             Some(stored) if stored.holds(old) => Op::Put(Slot::of(new)),
             _ => Op::Nop,
         });
+        self.note(old.key);
     }
 
     /// Drops an entry, if it is still the one in its place.

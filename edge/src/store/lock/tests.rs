@@ -5,6 +5,7 @@ use crate::core::url::{Scheme, SiteUrl};
 use crate::core::vary::VaryPolicy;
 use crate::store::entry::Entry;
 use crate::store::memory::MemoryStore;
+use crate::store::memory::tests::plan_with;
 use crate::store::pingora::{Judge, pingora_key};
 use http::HeaderMap;
 
@@ -31,7 +32,7 @@ fn request(path: &str) -> (Arc<Lookup>, PingoraKey) {
 
 fn lock() -> (FetchLock, Arc<PurgeLog>) {
     let purges = Arc::new(PurgeLog::new());
-    (FetchLock::new(purges.clone()), purges)
+    (FetchLock::new(purges.clone(), Arc::new(MemoryStore::new(1 << 20, 1 << 20))), purges)
 }
 
 fn purge(purges: &PurgeLog, path: &str) {
@@ -71,6 +72,25 @@ fn one_fetches_and_the_others_wait() {
 }
 
 #[test]
+fn who_looked_before_a_fetch_ended_and_comes_to_its_turn_after_looks_again() {
+    let (lock, _) = lock();
+    let (late, late_key) = request("/a");
+    assert!(lock.store.lookup(&late, |_| true).is_none());
+    let (first, first_key) = request("/a");
+    let permit = write(&lock, &first_key);
+    let fill = lock.store.begin(&first, plan_with("/a", &[]));
+    lock.release(&first_key, permit, LockStatus::Done);
+    match lock.lock(&late_key, false) {
+        Locked::Read(over) => assert!(!over.locked(), "there is nothing to wait for"),
+        Locked::Write(_) => panic!("it would fetch again"),
+    }
+    assert!(lock.store.lookup(&late, |_| true).is_some());
+    // Looking again once is enough, whatever it finds.
+    write(&lock, &late_key);
+    drop(fill);
+}
+
+#[test]
 fn a_fetch_that_a_purge_has_hidden_is_not_joined() {
     let (lock, purges) = lock();
     let (_, key) = request("/a");
@@ -94,10 +114,7 @@ async fn a_purge_by_a_tag_of_what_is_stored_hides_its_refresh() {
     let (lock, purges) = lock();
     let tag = Tag::new("x").expect("a good tag");
     let store = Arc::new(MemoryStore::new(1 << 20, 1 << 20));
-    let entry = store
-        .begin(&request("/a").0, crate::store::memory::tests::plan_with("/a", std::slice::from_ref(&tag)))
-        .entry()
-        .clone();
+    let entry = store.begin(&request("/a").0, plan_with("/a", std::slice::from_ref(&tag))).entry().clone();
     let refresh = |expected: bool| {
         let (lookup, key) = request("/a");
         lookup.set_found(Some(entry.clone()));

@@ -187,13 +187,10 @@ async fn a_cookie_of_a_304_is_for_the_client_that_asked() {
     let replies = replies(asking).await;
     let given: Vec<_> =
         replies.iter().map(|reply| values(reply, "set-cookie")).filter(|lines| !lines.is_empty()).collect();
-    // One of them asked; another one may have, just when the answer came.
-    assert!(given.iter().all(|lines| lines == &["a=1", "b=2"]), "{given:?}");
-    assert_eq!(given.len() + 1, stage.origin.count("/a"));
-    assert!(given.len() <= 2, "{given:?}");
+    assert_eq!(given, [["a=1", "b=2"]], "one of them asked");
     assert!(replies.iter().all(|reply| reply.text() == "hello"));
-    expect(&stage.get("/a").await, 200, "hello", Outcome::Hit);
     assert_eq!(values(&stage.get("/a").await, "set-cookie"), [""; 0]);
+    assert_eq!(stage.origin.count("/a"), 2);
 }
 
 #[tokio::test]
@@ -212,18 +209,16 @@ async fn fields_that_are_for_one_client_are_given_to_the_first() {
         stage.origin.arrived("/a", 1).await;
         gate.open();
         let mut replies = replies(asking).await;
+        replies.sort_by_key(|reply| outcome(reply) != Outcome::Miss);
         replies.push(stage.get("/a").await);
-        for reply in &replies {
+        for (n, reply) in replies.iter().enumerate() {
             let (cookies, user) = (values(reply, "set-cookie"), values(reply, "x-user"));
             let given = (cookies.iter().map(String::as_str).collect(), user.iter().map(String::as_str).collect());
-            let asked = outcome(reply) == Outcome::Miss;
-            let want = if asked { (vec!["a=1"], vec!["ann"]) } else { (vec![], vec![]) };
-            assert_eq!(given, want, "{control}: {:?}", reply.headers);
+            let want = if n == 0 { (vec!["a=1"], vec!["ann"]) } else { (vec![], vec![]) };
+            assert_eq!(given, want, "{control}: {n}");
             assert_eq!((reply.header("x-all"), reply.text().as_str()), (Some("1"), "hello"));
         }
-        let asked = replies.iter().filter(|reply| outcome(reply) == Outcome::Miss).count();
-        assert_eq!(stage.origin.count("/a"), asked, "{control}");
-        assert!(asked <= 2, "{control}: {asked} of them asked");
+        assert_eq!(stage.origin.count("/a"), 1);
         // Who validates it gets those of the 304.
         stage.origin.next("/b", Script::stale("hello", "").field("X-User", "ann").field("ETag", "\"1\""));
         let again = Script::not_modified().field("ETag", "\"1\"").field("Cache-Control", control);
