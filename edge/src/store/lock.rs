@@ -1,9 +1,10 @@
 //! Collapsed forwarding: of concurrent requests that miss one key, one fetches and the others wait for its head.
 //!
-//! Two things make this lock differ from Pingora's own. A request does not join a fetch that a purge has hidden: it
+//! Three things make this lock differ from Pingora's own. A request does not join a fetch that a purge has hidden: it
 //! takes the lock over and fetches anew. And a key whose responses turned out not to be stored is remembered for a
 //! while, and requests for it don't wait for each other ("hit-for-miss" in Varnish's words); neither do those for
-//! which each needs a validation of its own.
+//! which each needs a validation of its own. And a request that looked into the store before a fetch ended, and comes
+//! to its turn after, looks again instead of fetching the same once more.
 
 use super::lookup::{Collapse, Lookup, WantedRange};
 use super::memory::MemoryStore;
