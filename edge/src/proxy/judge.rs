@@ -72,6 +72,8 @@ pub(super) fn on_found(
             _ if ctx.upstream.asks_head => Collapse::Alone,
             Reuse::StaleWhileRevalidate(_) => Collapse::Refresh,
             Reuse::MustRevalidate(reason) if reason.is_each_requests_own() => Collapse::Alone,
+            // It has waited, and what came was stale at once: waiting for the next one would bring no more.
+            Reuse::MustRevalidate(_) if lookup.collapsed() => Collapse::Alone,
             _ => Collapse::Join,
         });
     }

@@ -71,8 +71,14 @@ pub(super) fn decide(
         }
         None => {
             let plan = fetched(session, response, ctx);
-            if let Ok(plan) = &plan {
-                ctx.upstream.withheld = withheld(&response.headers, &plan.head, ctx);
+            match &plan {
+                Ok(plan) => ctx.upstream.withheld = withheld(&response.headers, &plan.head, ctx),
+                Err(reason) if ends_what_is_stored(*reason, response.status) => {
+                    // It takes the place of what was to be validated (RFC 9111 §4.3.3), which must not stand in for a
+                    // later error.
+                    lookup.found().iter().for_each(|stored| node.store.forget(stored));
+                }
+                Err(_) => {}
             }
             plan.and_then(|plan| match node.store.has_room(plan.content_length) {
                 true => Ok(plan),
@@ -102,6 +108,12 @@ pub(super) fn decide(
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
     }
+}
+
+/// Whether a response that is not stored is the last word on what is stored: an answer of the origin's, and not one to the
+/// request alone.
+fn ends_what_is_stored(reason: NoStore, status: StatusCode) -> bool {
+    !status.is_server_error() && !reason.is_the_requests_own() && reason != NoStore::OneRequests
 }
 
 /// What is stored of a response that was fetched.

@@ -169,3 +169,20 @@ async fn many_mixed_requests_at_once() {
     assert_eq!(stats.total.upstream_requests, 63);
     assert_eq!(stats.store.objects, 3);
 }
+
+/// What is stale as soon as it comes does not make the requests for it wait in a row.
+#[tokio::test]
+async fn requests_for_what_is_stale_at_once_wait_once_at_most() {
+    let stage = Stage::with_site("stale_if_error = \"1h\"").await;
+    let (first, rest) = (Gate::new(), Gate::new());
+    stage.origin.next("/a", Script::ok("a").field("Cache-Control", "max-age=0").after(&first));
+    stage.origin.on("/a", Script::ok("a").field("Cache-Control", "max-age=0").after(&rest));
+    let asking = stage.many("/a", 12);
+    stage.origin.arrived("/a", 1).await;
+    eventually("all are there", async || stage.stats().await.connections >= 12).await;
+    first.open();
+    // All others are at the origin together, while it answers none of them. Who came last may not have waited at all.
+    stage.origin.arrived("/a", 8).await;
+    rest.open();
+    assert!(replies(asking).await.iter().all(|reply| reply.text() == "a"));
+}

@@ -333,3 +333,30 @@ async fn an_error_with_a_lifetime_does_not_replace_what_may_be_served_stale() {
         expect(&stage.get("/none").await, 503, "down", did);
     }
 }
+
+/// An answer to a validation is the origin's last word, stored or not (RFC 9111 §4.3.3): what was stored before it does not
+/// come back when the origin fails.
+#[tokio::test]
+async fn what_the_origin_has_withdrawn_does_not_stand_in_for_errors() {
+    let stage = Stage::with_site("stale_if_error = \"1h\"").await;
+    for (n, answer) in [
+        Script::ok("no").status(403),
+        Script::ok("no").status(401),
+        Script::ok("new").field("Cache-Control", "no-store"),
+        Script::ok("new").field("Cache-Control", "private"),
+        Script::cached("new").field("Vary", "*"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let target = format!("/{n}");
+        let stale = Script::ok("old").field("Cache-Control", "max-age=5").field("Age", "5");
+        stage.origin.next(&target, stale);
+        stage.get(&target).await;
+        stage.origin.next(&target, answer);
+        assert_ne!(stage.get(&target).await.text(), "old");
+        stage.origin.on(&target, Script::ok("down").status(500));
+        let reply = stage.get(&target).await;
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (500, "down"), "{n}: {:?}", reply.headers);
+    }
+}
