@@ -77,7 +77,7 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
         purge::Mode::Hard => Mode::Hard,
         purge::Mode::Soft => Mode::Soft,
     };
-    let applied = node.purges.apply(&selectors, mode);
+    let applied = node.purge(&selectors, mode);
     let first = &selectors[0];
     tracing::info!(
         %token, mode = mode.as_str(), selectors = selectors.len(), %first, applied_seq = applied.get(), "purged"

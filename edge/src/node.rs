@@ -112,7 +112,16 @@ impl NodeState {
             _ => true,
         };
         let selectors: Vec<&Selector> = selectors.iter().filter(may_select).collect();
-        self.purges.apply_after(fence, selectors, Mode::Hard)
+        let applied = self.purges.apply_after(fence, selectors, Mode::Hard);
+        self.purges.sweep_if_due(&self.store);
+        applied
+    }
+
+    /// Purges as one: no request sees some of it without the rest. Returns the number that is applied then.
+    pub fn purge(&self, selectors: &[Selector], mode: Mode) -> PurgeSeq {
+        let applied = self.purges.apply(selectors, mode);
+        self.purges.sweep_if_due(&self.store);
+        applied
     }
 
     /// The node's figures.

@@ -7,14 +7,17 @@ use crate::clock;
 use crate::core::id::PurgeSeq;
 use crate::core::purge::{Index, Mark, Mode, Selector, Subject};
 use crate::core::reuse::PurgeMark;
+use crate::store::memory::MemoryStore;
 use parking_lot::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The purges of a node.
 #[derive(Debug, Default)]
 pub struct PurgeLog {
     index: RwLock<Index>,
     applied: AtomicU64,
+    sweeping: AtomicBool,
 }
 
 impl PurgeLog {
@@ -74,5 +77,29 @@ impl PurgeLog {
     /// Whether a purge after `fence` selects what is being fetched.
     pub fn selects_since(&self, subject: &Subject, fence: PurgeSeq) -> bool {
         self.index.read().selects_since(subject, fence)
+    }
+    /// Keeps the index small: see [`Index::sweep_due`]. Goes through the whole store, so it has a thread of its own, and
+    /// there is one at a time.
+    pub fn sweep_if_due(self: &Arc<Self>, store: &Arc<MemoryStore>) {
+        if !self.index.read().sweep_due() || self.sweeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (log, store) = (self.clone(), store.clone());
+        let started = std::thread::Builder::new().name("purge-sweep".into()).spawn(move || {
+            log.sweep(&store);
+            log.sweeping.store(false, Ordering::Release);
+        });
+        if let Err(error) = started {
+            // The index's own bound holds without it.
+            tracing::warn!(%error, "can't start a thread to sweep purge rules");
+            self.sweeping.store(false, Ordering::Release);
+        }
+    }
+
+    fn sweep(&self, store: &MemoryStore) {
+        let upto = self.applied();
+        let dropped = store.retain(|entry| self.verdict(&entry.subject, &entry.mark) != PurgeMark::Hard);
+        self.index.write().retire(upto);
+        tracing::info!(%upto, dropped, "swept purge rules");
     }
 }

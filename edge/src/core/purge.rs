@@ -15,6 +15,6 @@ mod selector;
 #[cfg(test)]
 mod tests;
 
-pub use index::{Index, MAX_PREFIX_LENGTHS, MAX_RULES};
+pub use index::{Index, MAX_PREFIX_LENGTHS, MAX_RULES, SWEEP_AT};
 pub use mark::Mark;
 pub use selector::{MAX_PREFIX_BYTES, Mode, Selector, SelectorError, Subject};

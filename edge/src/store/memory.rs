@@ -360,6 +360,15 @@ impl MemoryStore {
         });
     }
 
+    /// Looks at every complete response, and drops those that `keep` refuses. Returns how many.
+    pub fn retain(&self, keep: impl Fn(&Entry) -> bool) -> usize {
+        let entries = self.complete.iter().filter_map(|(_, slot)| match slot.content() {
+            Some(Content::Entry(entry)) => Some(entry),
+            _ => None,
+        });
+        entries.filter(|entry| !keep(entry)).map(|entry| self.forget(&entry)).count()
+    }
+
     /// Puts something in its place, unless what is there comes from a newer fetch.
     fn put(&self, key: CacheKey, slot: Slot) {
         let fence = slot.fence();

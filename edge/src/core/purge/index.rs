@@ -7,10 +7,14 @@ use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
-/// How many selectors of one site the index remembers: some 10 MB. Past it all of them are retired into the site's floor,
-/// which hides every entry of the site that has not been looked at since: safe, and rare at any purge rate that an
-/// origin survives. Each site has its own, so that one site's purges never touch another's entries.
-pub const MAX_RULES: usize = 100_000;
+/// From how many rules of one site on a sweep is due (see [`Index::sweep_due`]): some 5 MB.
+pub const SWEEP_AT: usize = 50_000;
+
+/// How many rules of one site the index remembers at most: some 25 MB. If purges come so fast that they reach it before a
+/// sweep is through, all of them are retired at once into the site's floor, which hides every entry of the site that has
+/// not been looked at since: safe, at the price of fetching it again. Each site has its own, so that one site's purges
+/// never touch another's entries.
+pub const MAX_RULES: usize = 250_000;
 
 /// How many lengths of prefixes of one site the index remembers: a first look after a purge costs a look-up for each.
 /// Past it the site's rules are retired.
@@ -23,9 +27,15 @@ struct Rules {
     hard: PurgeSeq,
     soft: PurgeSeq,
     soft_at: Option<Timestamp>,
+    /// The length of the prefix, if they are a prefix's.
+    prefix_bytes: Option<usize>,
 }
 
 impl Rules {
+    fn last(&self) -> PurgeSeq {
+        self.hard.max(self.soft)
+    }
+
     fn add(&mut self, seq: PurgeSeq, mode: Mode, now: Timestamp) {
         match mode {
             Mode::Hard => self.hard = self.hard.max(seq),
@@ -54,11 +64,11 @@ impl SiteRules {
             || (new_length && self.prefix_bytes.len() >= MAX_PREFIX_LENGTHS)
     }
 
-    /// Drops every rule; the floor takes their place.
-    fn retire(&mut self, applied: PurgeSeq) {
-        self.floor = applied;
-        self.by_selector.clear();
-        self.prefix_bytes.clear();
+    /// Drops the rules up to a number; the floor takes their place.
+    fn retire(&mut self, upto: PurgeSeq) {
+        self.floor = self.floor.max(upto);
+        self.by_selector.retain(|_, rules| rules.last() > upto);
+        self.prefix_bytes = self.by_selector.values().filter_map(|rules| rules.prefix_bytes).collect();
     }
 }
 
@@ -100,12 +110,28 @@ impl Index {
                     rules.retire(self.applied);
                 }
                 rules.prefix_bytes.extend(prefix);
-                rules.by_selector.entry(id).or_default().add(seq, mode, now);
+                let of_selector = rules.by_selector.entry(id).or_default();
+                of_selector.prefix_bytes = prefix;
+                of_selector.add(seq, mode, now);
             }
             _ => self.everything.add(seq, mode, now),
         }
         self.applied = seq;
         seq
+    }
+
+    /// Whether some site has so many rules that a sweep is due: take [`Index::applied`], ask for the [`Index::verdict`] on
+    /// every entry that is stored, and retire the rules up to that number with [`Index::retire`].
+    pub fn sweep_due(&self) -> bool {
+        self.sites.values().any(|site| site.by_selector.len() >= SWEEP_AT)
+    }
+
+    /// Drops the rules up to `upto` of those sites that have many; their floor takes their place. Entries with a verdict
+    /// at `upto` or later are none the worse for it. A fill in flight that began before is hidden by it.
+    pub fn retire(&mut self, upto: PurgeSeq) {
+        for site in self.sites.values_mut().filter(|site| site.by_selector.len() >= SWEEP_AT) {
+            site.retire(upto);
+        }
     }
 
     /// What the purges so far say of an entry. Advances the entry's mark when nothing hides it, so that the next look

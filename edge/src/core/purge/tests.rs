@@ -165,3 +165,27 @@ fn a_validated_entry_is_hidden_by_its_old_tags_too() {
     index.apply(&Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, at(2));
     assert_eq!(index.verdict(&again, &Mark::new(fence.next())), PurgeMark::Valid, "only its predecessor's own tags");
 }
+
+#[test]
+fn after_a_sweep_the_floor_hides_only_what_was_in_flight() {
+    let mut index = Index::new();
+    let (kept, purged, arriving) = (subject("/kept", &[]), subject("/0", &[]), subject("/arriving", &[]));
+    let (of_kept, of_purged) = (Mark::new(index.applied()), Mark::new(index.applied()));
+    let fence_of_arriving = index.applied();
+    for n in 0..SWEEP_AT {
+        assert!(!index.sweep_due());
+        index.apply(&url(&format!("/{n}")), Mode::Hard, at(1));
+    }
+    assert!(index.sweep_due());
+    let upto = index.applied();
+    assert_eq!(index.verdict(&kept, &of_kept), PurgeMark::Valid);
+    assert_eq!(index.verdict(&purged, &of_purged), PurgeMark::Hard);
+    let during = index.apply(&prefix("/during"), Mode::Hard, at(2));
+    index.retire(upto);
+    assert!(!index.sweep_due());
+    assert_eq!(index.verdict(&kept, &of_kept), PurgeMark::Valid, "what the sweep has looked at is not hidden");
+    assert_eq!(index.verdict(&purged, &of_purged), PurgeMark::Hard, "what it has found hidden stays so");
+    assert_eq!(index.verdict(&arriving, &Mark::new(fence_of_arriving)), PurgeMark::Hard, "safe for what it can't see");
+    assert!(index.selects_since(&subject("/during/a", &[]), upto), "a purge during the sweep is kept");
+    assert!(!index.selects_since(&subject("/during/a", &[]), during));
+}

@@ -147,3 +147,19 @@ async fn many_groups() {
         expect(&stage.get(target).await, 200, "x", Outcome::Miss);
     }
 }
+
+/// An origin that names groups of which nothing is there, and many of them, costs what is stored nothing.
+#[tokio::test]
+async fn a_flood_of_groups_leaves_what_is_stored() {
+    let stage = Stage::new().await;
+    stored(&stage, "/hot", r#""kept""#).await;
+    for round in 0..600 {
+        let names: Vec<String> = (0..100).map(|n| format!("\"{round}-{n}\"")).collect();
+        stage.origin.next("/form", Script::ok("").field(INVALIDATION, &names.join(", ")));
+        stage.send(&ask("POST", "/form")).await;
+    }
+    expect(&stage.get("/hot").await, 200, "x", Outcome::Hit);
+    stage.origin.next("/form", Script::ok("").field(INVALIDATION, r#""kept""#));
+    stage.send(&ask("POST", "/form")).await;
+    expect(&stage.get("/hot").await, 200, "x", Outcome::Miss);
+}
