@@ -34,13 +34,14 @@ fn purge(c: &mut Criterion) {
     let mut index = Index::new();
     for n in 0..10_000 {
         let tag = Tag::new(&format!("other-{n}")).expect("a good tag");
-        index.apply(&Selector::Tag { site: url.site.clone(), tag }, Mode::Hard, Timestamp::from_millis(0));
+        let selector = Selector::Tag { site: url.site.clone(), tag };
+        index.apply(index.applied().log().next(), &[&selector], Mode::Hard, Timestamp::from_millis(0));
     }
     let checked = Mark::new(index.applied());
     c.bench_function("purge: checked since the last one", |b| {
-        b.iter(|| Index::is_current(black_box(&checked), index.applied()));
+        b.iter(|| black_box(&checked).is_current(index.applied()));
     });
-    let fence = edge::core::id::PurgeSeq::ZERO;
+    let fence = edge::core::purge::Fence::ZERO;
     c.bench_function("purge: first look after one, 10,000 rules, 4 tags", |b| {
         b.iter(|| index.verdict(&subject, &Mark::new(black_box(fence))));
     });

@@ -80,12 +80,12 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
     let applied = node.purge(&selectors, mode);
     let first = &selectors[0];
     tracing::info!(
-        %token, mode = mode.as_str(), selectors = selectors.len(), %first, applied_seq = applied.get(), "purged"
+        %token, mode = mode.as_str(), selectors = selectors.len(), %first, applied = %applied.log(), "purged"
     );
     Ok(Json(PurgeReply {
         node: node.info.node.clone(),
         boot_id: node.info.boot_id.clone(),
-        applied_seq: applied.get(),
+        applied_seq: applied.log().seq(),
         targets: selectors.len(),
     }))
 }

@@ -19,6 +19,7 @@ pub mod vary;
 
 pub mod cache_groups;
 pub mod invalidate;
+pub mod log;
 pub mod purge;
 pub mod tags;
 

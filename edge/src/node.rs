@@ -1,9 +1,9 @@
 //! Layer 3b: what a running node consists of, and its current snapshot of the fleet file.
 
 use crate::clock;
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
-use crate::core::purge::{Mode, Selector};
+use crate::core::purge::{Fence, Mode, Selector};
+use crate::core::reuse::PurgeMark;
 use crate::core::url::Scheme;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::Snapshot;
@@ -102,8 +102,8 @@ impl NodeState {
     /// A URL of which nothing is there needs no rule: clients could otherwise fill the index with them. `own` is the fetch
     /// of the request itself, which does not count.
     ///
-    /// Returns the number that is applied then, if no other purge has been applied since the one that `fence` names.
-    pub fn invalidate(&self, selectors: &[Selector], fence: PurgeSeq, own: Option<&Fetch>) -> Option<PurgeSeq> {
+    /// Returns the fence of what the request itself brings, if nothing else has been applied since `fence`.
+    pub fn invalidate(&self, selectors: &[Selector], fence: Fence, own: Option<&Fetch>) -> Option<Fence> {
         let may_select = |selector: &&Selector| match selector {
             Selector::Url { site, host, path, query } => [Scheme::Http, Scheme::Https].into_iter().any(|scheme| {
                 let key = CacheKey::new(site, scheme, host, path, query.as_deref());
@@ -112,24 +112,45 @@ impl NodeState {
             _ => true,
         };
         let selectors: Vec<&Selector> = selectors.iter().filter(may_select).collect();
-        let applied = self.purges.apply_after(fence, selectors, Mode::Hard);
-        self.purges.sweep_if_due(&self.store);
+        let of_the_request = self.purges.invalidate(&selectors, fence);
+        self.sweep_if_due();
+        of_the_request
+    }
+
+    /// Purges as one: no request sees some of it without the rest. Returns what is applied then.
+    pub fn purge(&self, selectors: &[Selector], mode: Mode) -> Fence {
+        let applied = self.purges.apply(selectors, mode);
+        self.sweep_if_due();
         applied
     }
 
-    /// Purges as one: no request sees some of it without the rest. Returns the number that is applied then.
-    pub fn purge(&self, selectors: &[Selector], mode: Mode) -> PurgeSeq {
-        let applied = self.purges.apply(selectors, mode);
-        self.purges.sweep_if_due(&self.store);
-        applied
+    /// Keeps the index of purges small. That goes through the whole store, so it has a thread of its own.
+    fn sweep_if_due(&self) {
+        if !self.purges.begins_sweep() {
+            return;
+        }
+        let (purges, store) = (self.purges.clone(), self.store.clone());
+        let sweep = move || {
+            purges.sweep(|| {
+                let dropped = store.retain(|entry| purges.verdict(&entry.subject, &entry.mark) != PurgeMark::Hard);
+                tracing::info!(dropped, "swept the purge rules");
+            });
+        };
+        if let Err(error) = std::thread::Builder::new().name("purge-sweep".into()).spawn(sweep) {
+            // The index's own bound holds without it.
+            tracing::warn!(%error, "can't start a thread to sweep the purge rules");
+            self.purges.end_sweep();
+        }
     }
 
     /// The node's figures.
     pub fn stats(&self) -> Stats {
+        let applied = self.purges.applied();
         let reporter = Reporter {
             uptime_s: self.started.elapsed().as_secs(),
             ready: self.is_ready(),
-            applied_seq: self.purges.applied().get(),
+            applied_seq: applied.log().seq(),
+            invalidations: applied.own().seq(),
             store: self.store.stats(),
         };
         reporter.report(&self.info, &self.telemetry)

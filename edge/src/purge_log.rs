@@ -1,22 +1,21 @@
 //! Layer 3b: the purges that a node has applied.
 //!
-//! This is the node's own order of purges, in memory. Its rules and verdicts are the core's; here are only the lock and
-//! the published number.
+//! Its rules and verdicts are the core's; here are only the lock and the published positions.
 
 use crate::clock;
-use crate::core::id::PurgeSeq;
-use crate::core::purge::{Index, Mark, Mode, Selector, Subject};
+use crate::core::log::Position;
+use crate::core::purge::{Fence, Index, Mark, Mode, Selector, Subject};
 use crate::core::reuse::PurgeMark;
-use crate::store::memory::MemoryStore;
 use parking_lot::RwLock;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The purges of a node.
 #[derive(Debug, Default)]
 pub struct PurgeLog {
     index: RwLock<Index>,
-    applied: AtomicU64,
+    /// The positions of what has been applied, each published once its rules are in: who sees the position sees them.
+    log: AtomicU64,
+    own: AtomicU64,
     sweeping: AtomicBool,
 }
 
@@ -26,80 +25,63 @@ impl PurgeLog {
         Self::default()
     }
 
-    /// The number of the last purge applied.
-    pub fn applied(&self) -> PurgeSeq {
-        PurgeSeq::new(self.applied.load(Ordering::Acquire))
+    /// What has been applied.
+    pub fn applied(&self) -> Fence {
+        let position = |word: &AtomicU64| Position::unpack(word.load(Ordering::Acquire));
+        Fence::new(position(&self.log), position(&self.own))
     }
 
-    /// Applies purges as one: no request sees some of them without the others. Returns the last one's number.
-    pub fn apply<'a>(&self, selectors: impl IntoIterator<Item = &'a Selector>, mode: Mode) -> PurgeSeq {
+    /// Applies purges as one: no request sees some of them without the others.
+    pub fn apply(&self, selectors: &[Selector], mode: Mode) -> Fence {
         let mut index = self.index.write();
-        self.apply_to(&mut index, selectors, mode)
+        let at = index.applied().log().next();
+        index.apply(at, &selectors.iter().collect::<Vec<_>>(), mode, clock::now());
+        self.publish(&index)
     }
 
-    /// Applies purges. If they are the first since `fence`, returns the last one's number.
-    pub fn apply_after<'a>(
-        &self,
-        fence: PurgeSeq,
-        selectors: impl IntoIterator<Item = &'a Selector>,
-        mode: Mode,
-    ) -> Option<PurgeSeq> {
+    /// Applies an invalidation of the node's own: see [`Index::invalidate`].
+    pub fn invalidate(&self, selectors: &[&Selector], fence: Fence) -> Option<Fence> {
         let mut index = self.index.write();
-        let first = index.is_at(fence);
-        let applied = self.apply_to(&mut index, selectors, mode);
-        first.then_some(applied)
+        let of_the_request = index.invalidate(selectors, fence);
+        self.publish(&index);
+        of_the_request
     }
 
-    fn apply_to<'a>(
-        &self,
-        index: &mut Index,
-        selectors: impl IntoIterator<Item = &'a Selector>,
-        mode: Mode,
-    ) -> PurgeSeq {
-        let now = clock::now();
-        for selector in selectors {
-            index.apply(selector, mode, now);
-        }
+    fn publish(&self, index: &Index) -> Fence {
         let applied = index.applied();
-        // The rules are in before the number is out: who sees the number sees the rules.
-        self.applied.store(applied.get(), Ordering::Release);
+        self.own.store(applied.own().packed(), Ordering::Release);
+        self.log.store(applied.log().packed(), Ordering::Release);
         applied
     }
 
-    /// What the purges so far say of an entry: one load if it was checked since the last purge.
+    /// What the purges so far say of an entry: two loads if it was checked since the last purge.
     pub fn verdict(&self, subject: &Subject, mark: &Mark) -> PurgeMark {
-        if Index::is_current(mark, self.applied()) {
+        if mark.is_current(self.applied()) {
             return PurgeMark::Valid;
         }
         self.index.read().verdict(subject, mark)
     }
 
     /// Whether a purge after `fence` selects what is being fetched.
-    pub fn selects_since(&self, subject: &Subject, fence: PurgeSeq) -> bool {
+    pub fn selects_since(&self, subject: &Subject, fence: Fence) -> bool {
         self.index.read().selects_since(subject, fence)
     }
-    /// Keeps the index small: see [`Index::sweep_due`]. Goes through the whole store, so it has a thread of its own, and
-    /// there is one at a time.
-    pub fn sweep_if_due(self: &Arc<Self>, store: &Arc<MemoryStore>) {
-        if !self.index.read().sweep_due() || self.sweeping.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (log, store) = (self.clone(), store.clone());
-        let started = std::thread::Builder::new().name("purge-sweep".into()).spawn(move || {
-            log.sweep(&store);
-            log.sweeping.store(false, Ordering::Release);
-        });
-        if let Err(error) = started {
-            // The index's own bound holds without it.
-            tracing::warn!(%error, "can't start a thread to sweep purge rules");
-            self.sweeping.store(false, Ordering::Release);
-        }
+
+    /// Whether the caller is to [`PurgeLog::sweep`] the index now: it has many rules, and nobody does it already.
+    pub fn begins_sweep(&self) -> bool {
+        self.index.read().sweep_due() && !self.sweeping.swap(true, Ordering::AcqRel)
     }
 
-    fn sweep(&self, store: &MemoryStore) {
+    /// Sweeps the index: see [`Index::sweep_due`]. `check_all` asks for the verdict on every entry that is stored.
+    pub fn sweep(&self, check_all: impl FnOnce()) {
         let upto = self.applied();
-        let dropped = store.retain(|entry| self.verdict(&entry.subject, &entry.mark) != PurgeMark::Hard);
+        check_all();
         self.index.write().retire(upto);
-        tracing::info!(%upto, dropped, "swept purge rules");
+        self.end_sweep();
+    }
+
+    /// Ends a sweep, or one that could not begin.
+    pub fn end_sweep(&self) {
+        self.sweeping.store(false, Ordering::Release);
     }
 }

@@ -11,7 +11,8 @@ use std::fmt;
 
 /// How many targets one run may have: as many as a node can tell apart. Past it the node would forget rules and hide
 /// all that it holds, which `site` or `all` says plainly.
-pub const MAX_TARGETS: usize = MAX_RULES;
+pub const MAX_TARGETS: usize = 100_000;
+const _: () = assert!(MAX_TARGETS < MAX_RULES);
 
 /// Longest target, in bytes: far beyond any request line that a node takes.
 pub const MAX_TARGET_BYTES: usize = 64 << 10;

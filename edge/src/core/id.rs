@@ -1,4 +1,4 @@
-//! Checked names: a PoP, a node, a site, an origin; a surrogate tag; the number of a purge.
+//! Checked names: a PoP, a node, a site, an origin; a surrogate tag.
 
 use std::fmt;
 use thiserror::Error;
@@ -139,40 +139,6 @@ impl fmt::Display for Tag {
     }
 }
 
-/// The number of a purge in a node's order: 1 is the first, 0 stands before all of them. At most 48 bits are used,
-/// so that a number and its flags fit one atomic word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct PurgeSeq(u64);
-
-impl PurgeSeq {
-    /// Stands before the first purge.
-    pub const ZERO: Self = Self(0);
-    /// The largest number there is: 2^48 - 1.
-    pub const MAX: Self = Self((1 << 48) - 1);
-
-    /// Takes a number as it is; what is above [`PurgeSeq::MAX`] becomes that.
-    pub const fn new(seq: u64) -> Self {
-        if seq > Self::MAX.0 { Self::MAX } else { Self(seq) }
-    }
-
-    /// The number.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    /// The number after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self::new(self.0 + 1)
-    }
-}
-
-impl fmt::Display for PurgeSeq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,12 +170,5 @@ mod tests {
         ] {
             assert_eq!(Tag::new(text).map(|_| ()), want, "{text:?}");
         }
-    }
-
-    #[test]
-    fn numbers_stay_within_48_bits() {
-        assert_eq!(PurgeSeq::MAX.next(), PurgeSeq::MAX);
-        assert_eq!(PurgeSeq::new(u64::MAX), PurgeSeq::MAX);
-        assert_eq!(PurgeSeq::ZERO.next().get(), 1);
     }
 }

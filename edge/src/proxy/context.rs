@@ -5,9 +5,8 @@ use super::posting::Posting;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
-use crate::core::id::PurgeSeq;
 use crate::core::partial::asks_for_one_range;
-use crate::core::purge::Subject;
+use crate::core::purge::{Fence, Subject};
 use crate::core::reuse::Reuse;
 use crate::core::site_rule::{Set, apply_changes};
 use crate::core::store_rule::{NoStore, RequestHead};
@@ -58,8 +57,8 @@ pub(super) struct Upstream {
     pub(super) at: usize,
     /// When the last attempt was sent.
     pub(super) sent: Option<Timestamp>,
-    /// The purge that was applied last when it was sent.
-    pub(super) fence: PurgeSeq,
+    /// What had been applied when it was sent.
+    pub(super) fence: Fence,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.

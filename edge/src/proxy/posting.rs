@@ -4,7 +4,7 @@
 
 use super::context::{Context, Pass};
 use super::storing::plan;
-use crate::core::id::PurgeSeq;
+use crate::core::purge::Fence;
 use crate::core::store_rule::{ResponseHead, answers_get};
 use crate::node::NodeState;
 use crate::store::in_flight::Fetch;
@@ -48,7 +48,7 @@ pub(super) fn begin(
     session: &Session,
     response: &ResponseHeader,
     ctx: &mut Context,
-    fence: Option<PurgeSeq>,
+    fence: Option<Fence>,
 ) {
     let request = session.req_header();
     let (Some((url, site)), Some(fence)) = (&ctx.target, fence) else { return };

@@ -2,10 +2,9 @@
 
 use super::body::Body;
 use crate::core::freshness::Freshness;
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::partial::Part;
-use crate::core::purge::{Mark, Subject};
+use crate::core::purge::{Fence, Mark, Subject};
 use crate::core::vary::VaryRule;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -30,10 +29,10 @@ pub struct Entry {
     pub freshness: Freshness,
     /// What purges are matched against.
     pub subject: Subject,
-    /// Up to which purge it is known to be valid.
+    /// Up to which purges it is known to be valid.
     pub mark: Mark,
-    /// The number of the purge that was applied when its upstream request was sent.
-    pub fence: PurgeSeq,
+    /// What had been applied when its upstream request was sent.
+    pub fence: Fence,
     /// What it varies by.
     pub vary: VaryRule,
     /// What of the representation it holds; `None` for all of it. A part's status is 206.

@@ -8,9 +8,8 @@
 
 use super::lookup::{Collapse, Lookup, WantedRange};
 use super::memory::MemoryStore;
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
-use crate::core::purge::Subject;
+use crate::core::purge::{Fence, Subject};
 use crate::purge_log::PurgeLog;
 use http::Extensions;
 use moka::sync::Cache;
@@ -60,7 +59,7 @@ struct Table {
 struct Held {
     stub: LockStub,
     number: u64,
-    fence: PurgeSeq,
+    fence: Fence,
 }
 
 impl Held {
@@ -116,7 +115,7 @@ impl FetchLock {
 
     /// Whether a purge selects what a fetch with this fence brings, as far as that can be told: its tags are not known
     /// yet, but it most likely has those of what is stored now.
-    fn is_hidden(&self, lookup: &Lookup, fence: PurgeSeq) -> bool {
+    fn is_hidden(&self, lookup: &Lookup, fence: Fence) -> bool {
         let selects = |subject: &Subject| self.purges.selects_since(subject, fence);
         selects(&lookup.subject) || lookup.found().is_some_and(|found| selects(&found.subject))
     }

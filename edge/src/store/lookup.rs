@@ -4,10 +4,9 @@
 use super::entry::Entry;
 use super::in_flight::Fetch;
 use crate::core::freshness::Freshness;
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
 use crate::core::partial::Part;
-use crate::core::purge::Subject;
+use crate::core::purge::{Fence, Subject};
 use crate::core::vary::{VaryPolicy, VaryRule, most_wanted_language, sole_language};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
@@ -71,7 +70,7 @@ struct State {
     miss: Miss,
     looked_at: u64,
     found: Option<Arc<Entry>>,
-    fence: Option<PurgeSeq>,
+    fence: Option<Fence>,
     plan: Option<Plan>,
     own_fill: Option<Arc<Entry>>,
     served: Option<Arc<Entry>>,
@@ -186,13 +185,13 @@ impl Lookup {
     }
 
     /// Sets the fence of the fetch: sampled before the first byte of each attempt is sent.
-    pub fn set_fence(&self, fence: PurgeSeq) {
+    pub fn set_fence(&self, fence: Fence) {
         self.state.lock().fence = Some(fence);
     }
 
-    /// The fence of the fetch; [`PurgeSeq::ZERO`], which every purge hides, if none was sampled.
-    pub fn fence(&self) -> PurgeSeq {
-        self.state.lock().fence.unwrap_or(PurgeSeq::ZERO)
+    /// The fence of the fetch; [`Fence::ZERO`], which every purge hides, if none was sampled.
+    pub fn fence(&self) -> Fence {
+        self.state.lock().fence.unwrap_or(Fence::ZERO)
     }
 
     /// Sets what the response's head was found to allow.

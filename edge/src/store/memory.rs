@@ -6,9 +6,8 @@ use super::body::Body;
 use super::entry::Entry;
 use super::lookup::{Lookup, Miss, Plan, WantedRange};
 use crate::core::freshness::{Freshness, Lifetime};
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
-use crate::core::purge::Mark;
+use crate::core::purge::{Fence, Mark};
 use crate::core::store_rule::RequestHead;
 use crate::core::vary::VaryRule;
 use crate::wire::stats::StoreStats;
@@ -245,7 +244,7 @@ impl MemoryStore {
         let (entry, mut filling) = (&fill.entry, self.filling.lock());
         let may_enter = match filling.get(&entry.key) {
             // An older fill never takes the place of a newer one.
-            Some(other) => Mark::not_older(entry.fence, other.fence),
+            Some(other) => entry.fence.reaches(other.fence),
             None => filling.len() < MAX_FILLS,
         };
         if may_enter {
@@ -286,7 +285,7 @@ impl MemoryStore {
 
     /// Says, in the place of the URL, by what its responses vary. Returns the generation of its variants: the one that is
     /// there already, if they vary by the same.
-    fn mark_as_varying(&self, primary: CacheKey, rule: &VaryRule, fence: PurgeSeq) -> u64 {
+    fn mark_as_varying(&self, primary: CacheKey, rule: &VaryRule, fence: Fence) -> u64 {
         let next = || self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut generation = 0;
         self.complete.entry(primary).and_compute_with(|stored| {
@@ -298,7 +297,7 @@ impl MemoryStore {
             let varies = Varies::with(before.as_ref(), rule, next);
             generation = varies.ways().first().map_or(0, |way| way.generation);
             match stored {
-                Some(stored) if !Mark::not_older(fence, stored.fence()) => Op::Nop,
+                Some(stored) if !fence.reaches(stored.fence()) => Op::Nop,
                 _ => Op::Put(Slot::varies(varies, fence)),
             }
         });
@@ -309,7 +308,7 @@ impl MemoryStore {
     /// entry is not there any more.
     ///
     /// `fence` is that of the validation; what a HEAD freshened keeps its own, since a HEAD proves nothing of the body.
-    pub fn freshen(&self, old: &Arc<Entry>, fence: PurgeSeq, plan: Plan) -> Arc<Entry> {
+    pub fn freshen(&self, old: &Arc<Entry>, fence: Fence, plan: Plan) -> Arc<Entry> {
         let fresh = Arc::new(Entry {
             key: old.key,
             status: plan.status,
@@ -375,7 +374,7 @@ impl MemoryStore {
         let bytes = u64::from(slot.units()) * UNIT_BYTES;
         let mut put = false;
         self.complete.entry(key).and_compute_with(|stored| match stored.map(moka::Entry::into_value) {
-            Some(stored) if !Mark::not_older(fence, stored.fence()) => Op::Nop,
+            Some(stored) if !fence.reaches(stored.fence()) => Op::Nop,
             _ => {
                 put = true;
                 Op::Put(slot)

@@ -28,6 +28,8 @@ pub struct Reporter {
     pub ready: bool,
     /// The number of the last purge applied.
     pub applied_seq: u64,
+    /// How often unsafe requests have made something invalid.
+    pub invalidations: u64,
     /// The store's figures.
     pub store: StoreStats,
 }
@@ -43,6 +45,7 @@ impl Reporter {
             uptime_s: self.uptime_s,
             ready: self.ready,
             applied_seq: self.applied_seq,
+            invalidations: self.invalidations,
             connections: 0,
             store: self.store,
             total: Counts::default(),
@@ -110,7 +113,8 @@ mod tests {
         telemetry.no_site().answered(CacheOutcome::Error, 7);
         let open = telemetry.connection();
         let info = NodeInfo { node: "n".into(), pop: "p".into(), role: "edge", boot_id: "b".into() };
-        let reporter = Reporter { uptime_s: 1, ready: true, applied_seq: 2, store: StoreStats::default() };
+        let reporter =
+            Reporter { uptime_s: 1, ready: true, applied_seq: 2, invalidations: 0, store: StoreStats::default() };
         for _ in 0..2 {
             let stats = reporter.report(&info, &telemetry);
             assert_eq!((stats.total.requests, stats.total.body_bytes_sent, stats.connections), (3, 157, 1));

@@ -72,7 +72,7 @@ pub struct PurgeReply {
     pub node: String,
     /// Changes with every start of the node.
     pub boot_id: String,
-    /// The number of the last purge applied, in the node's own order.
+    /// The number of the purge, in the node's own order.
     pub applied_seq: u64,
     /// How many selectors were applied.
     pub targets: usize,

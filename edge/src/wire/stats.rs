@@ -18,8 +18,10 @@ pub struct Stats {
     pub uptime_s: u64,
     /// Whether the node takes requests.
     pub ready: bool,
-    /// The number of the last purge applied, in the node's own order.
+    /// The number of the last purge applied.
     pub applied_seq: u64,
+    /// How often unsafe requests have made invalid what was stored here or on its way (RFC 9111 §4.4).
+    pub invalidations: u64,
     /// Client connections open now.
     pub connections: u64,
     /// The store.

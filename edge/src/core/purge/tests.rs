@@ -1,5 +1,6 @@
 use super::*;
-use crate::core::id::{PurgeSeq, SiteId, Tag};
+use crate::core::id::{SiteId, Tag};
+use crate::core::log::Position;
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use crate::core::url::{Scheme, SiteUrl};
@@ -39,14 +40,21 @@ fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
+/// Applies the next record of the log.
+fn apply(index: &mut Index, selector: &Selector, mode: Mode, ms: u64) -> Fence {
+    let next = index.applied().log().next();
+    index.apply(next, &[selector], mode, at(ms));
+    index.applied()
+}
+
 /// Applies `selector` hard after an entry was filled, and says whether it hides the entry.
 fn check(selector: Selector, entry: &Subject, hidden: bool) {
     let mut index = Index::new();
     let mark = Mark::new(index.applied());
-    index.apply(&selector, Mode::Hard, at(1));
+    apply(&mut index, &selector, Mode::Hard, 1);
     let want = if hidden { PurgeMark::Hard } else { PurgeMark::Valid };
     assert_eq!(index.verdict(entry, &mark), want, "{selector}");
-    assert_eq!(index.selects_since(entry, PurgeSeq::ZERO), hidden, "{selector}");
+    assert_eq!(index.selects_since(entry, Fence::ZERO), hidden, "{selector}");
     let later = Mark::new(index.applied());
     assert_eq!(index.verdict(entry, &later), PurgeMark::Valid, "{selector} hides what was filled after it");
 }
@@ -78,8 +86,8 @@ fn a_fill_in_flight_is_hidden_by_its_fence() {
     let mut index = Index::new();
     let page = subject("/a", &["t"]);
     let fence = index.applied();
-    index.apply(&Selector::Tag { site: site(), tag: tag("t") }, Mode::Hard, at(1));
-    index.apply(&url("/unrelated"), Mode::Hard, at(2));
+    apply(&mut index, &Selector::Tag { site: site(), tag: tag("t") }, Mode::Hard, 1);
+    apply(&mut index, &url("/unrelated"), Mode::Hard, 2);
     let filled_late = Mark::new(fence);
     assert_eq!(index.verdict(&page, &filled_late), PurgeMark::Hard);
 }
@@ -89,12 +97,12 @@ fn a_soft_purge_marks_and_a_hard_one_before_it_still_hides() {
     let mut index = Index::new();
     let page = subject("/a", &[]);
     let soft = Mark::new(index.applied());
-    index.apply(&url("/a"), Mode::Soft, at(7));
+    apply(&mut index, &url("/a"), Mode::Soft, 7);
     assert_eq!(index.verdict(&page, &soft), PurgeMark::Soft { since: at(7) });
-    index.apply(&url("/b"), Mode::Hard, at(8));
+    apply(&mut index, &url("/b"), Mode::Hard, 8);
     assert_eq!(index.verdict(&page, &soft), PurgeMark::Soft { since: at(7) }, "the mark outlives the check");
-    index.apply(&url("/a"), Mode::Hard, at(9));
-    index.apply(&url("/a"), Mode::Soft, at(10));
+    apply(&mut index, &url("/a"), Mode::Hard, 9);
+    apply(&mut index, &url("/a"), Mode::Soft, 10);
     assert_eq!(index.verdict(&page, &soft), PurgeMark::Hard, "soft after hard");
 }
 
@@ -103,12 +111,12 @@ fn a_checked_entry_costs_one_load_until_the_next_purge() {
     let mut index = Index::new();
     let page = subject("/a", &[]);
     let mark = Mark::new(index.applied());
-    index.apply(&url("/b"), Mode::Hard, at(1));
-    assert!(!Index::is_current(&mark, index.applied()));
+    apply(&mut index, &url("/b"), Mode::Hard, 1);
+    assert!(!mark.is_current(index.applied()));
     assert_eq!(index.verdict(&page, &mark), PurgeMark::Valid);
-    assert!(Index::is_current(&mark, index.applied()));
-    index.apply(&url("/c"), Mode::Hard, at(2));
-    assert!(!Index::is_current(&mark, index.applied()));
+    assert!(mark.is_current(index.applied()));
+    apply(&mut index, &url("/c"), Mode::Hard, 2);
+    assert!(!mark.is_current(index.applied()));
 }
 
 #[test]
@@ -117,9 +125,9 @@ fn retirement_hides_more_but_never_less() {
     let page = subject("/a", &[]);
     let unchecked = Mark::new(index.applied());
     let hidden = Mark::new(index.applied());
-    index.apply(&url("/a"), Mode::Hard, at(0));
+    apply(&mut index, &url("/a"), Mode::Hard, 0);
     for n in 0..MAX_RULES {
-        index.apply(&url(&format!("/{n}")), Mode::Hard, at(1));
+        apply(&mut index, &url(&format!("/{n}")), Mode::Hard, 1);
     }
     assert_eq!(index.verdict(&page, &hidden), PurgeMark::Hard);
     assert_eq!(index.verdict(&subject("/never-purged", &[]), &unchecked), PurgeMark::Hard);
@@ -135,7 +143,7 @@ fn one_sites_purges_never_touch_another_site() {
     let other = SiteId::new("shop").expect("a good name");
     for n in 0..=MAX_RULES {
         let selector = Selector::Tag { site: other.clone(), tag: tag(&n.to_string()) };
-        index.apply(&selector, Mode::Hard, at(1));
+        apply(&mut index, &selector, Mode::Hard, 1);
     }
     assert_eq!(index.verdict(&page, &mark), PurgeMark::Valid);
 }
@@ -146,7 +154,7 @@ fn many_lengths_of_prefixes_are_retired() {
     let page = subject("/a", &[]);
     let early = Mark::new(index.applied());
     for n in 1..=MAX_PREFIX_LENGTHS + 1 {
-        index.apply(&prefix(&format!("/{}", "x".repeat(n))), Mode::Hard, at(1));
+        apply(&mut index, &prefix(&format!("/{}", "x".repeat(n))), Mode::Hard, 1);
     }
     assert_eq!(index.verdict(&page, &early), PurgeMark::Hard, "the floor hides more");
     let late = Mark::new(index.applied());
@@ -158,12 +166,16 @@ fn a_validated_entry_is_hidden_by_its_old_tags_too() {
     let mut index = Index::new();
     let old = subject("/a", &["a"]);
     let fence = index.applied();
-    index.apply(&Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, at(1));
+    apply(&mut index, &Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, 1);
     let validated = subject("/a", &["b"]).covering(&old);
     assert_eq!(index.verdict(&validated, &Mark::new(fence)), PurgeMark::Hard);
     let again = subject("/a", &["c"]).covering(&validated);
-    index.apply(&Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, at(2));
-    assert_eq!(index.verdict(&again, &Mark::new(fence.next())), PurgeMark::Valid, "only its predecessor's own tags");
+    apply(&mut index, &Selector::Tag { site: site(), tag: tag("a") }, Mode::Hard, 2);
+    assert_eq!(
+        index.verdict(&again, &Mark::new(Fence::new(fence.log().next(), fence.own()))),
+        PurgeMark::Valid,
+        "only its predecessor's own tags"
+    );
 }
 
 #[test]
@@ -174,13 +186,13 @@ fn after_a_sweep_the_floor_hides_only_what_was_in_flight() {
     let fence_of_arriving = index.applied();
     for n in 0..SWEEP_AT {
         assert!(!index.sweep_due());
-        index.apply(&url(&format!("/{n}")), Mode::Hard, at(1));
+        apply(&mut index, &url(&format!("/{n}")), Mode::Hard, 1);
     }
     assert!(index.sweep_due());
     let upto = index.applied();
     assert_eq!(index.verdict(&kept, &of_kept), PurgeMark::Valid);
     assert_eq!(index.verdict(&purged, &of_purged), PurgeMark::Hard);
-    let during = index.apply(&prefix("/during"), Mode::Hard, at(2));
+    let during = apply(&mut index, &prefix("/during"), Mode::Hard, 2);
     index.retire(upto);
     assert!(!index.sweep_due());
     assert_eq!(index.verdict(&kept, &of_kept), PurgeMark::Valid, "what the sweep has looked at is not hidden");
@@ -188,4 +200,48 @@ fn after_a_sweep_the_floor_hides_only_what_was_in_flight() {
     assert_eq!(index.verdict(&arriving, &Mark::new(fence_of_arriving)), PurgeMark::Hard, "safe for what it can't see");
     assert!(index.selects_since(&subject("/during/a", &[]), upto), "a purge during the sweep is kept");
     assert!(!index.selects_since(&subject("/during/a", &[]), during));
+}
+
+#[test]
+fn the_nodes_own_invalidations_and_the_log_do_not_count_for_each_other() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let sent = index.applied();
+    let invalidated = url("/a");
+    assert_eq!(index.invalidate(&[&invalidated], sent), Some(Fence::new(Position::ZERO, Position::new(0, 1))));
+    assert_eq!(index.verdict(&page, &Mark::new(sent)), PurgeMark::Hard);
+    // A tier above says that it is valid up to far in the log: that says nothing of what this node has invalidated.
+    assert_eq!(index.verdict(&page, &Mark::new(sent.answered_at(Position::new(7, 1000)))), PurgeMark::Hard);
+    let later = Mark::new(index.applied());
+    assert_eq!(index.verdict(&page, &later), PurgeMark::Valid);
+    let purged = apply(&mut index, &url("/a"), Mode::Hard, 1);
+    assert_eq!(index.verdict(&page, &later), PurgeMark::Hard);
+    assert_eq!(index.invalidate(&[&invalidated], sent), None, "something was purged since the request was sent");
+    assert!(index.applied().reaches(purged) && !purged.reaches(index.applied()));
+}
+
+#[test]
+fn an_epoch_hides_all_that_came_before_it() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let before = Mark::new(index.applied());
+    apply(&mut index, &url("/b"), Mode::Hard, 1);
+    assert_eq!(index.verdict(&page, &before), PurgeMark::Valid);
+    index.hide_all(Position::new(2, 1));
+    assert_eq!(index.applied().log(), Position::new(2, 1));
+    assert_eq!(index.verdict(&page, &before), PurgeMark::Hard);
+    assert_eq!(index.verdict(&page, &Mark::new(index.applied())), PurgeMark::Valid);
+}
+
+#[test]
+fn too_many_prefixes_in_one_record_are_bounded_too() {
+    let mut index = Index::new();
+    let prefixes: Vec<Selector> =
+        (1..=2 * MAX_PREFIX_LENGTHS).map(|n| prefix(&format!("/{}", "x".repeat(n)))).collect();
+    let early = Mark::new(index.applied());
+    index.apply(Position::new(1, 1), &prefixes.iter().collect::<Vec<_>>(), Mode::Hard, at(1));
+    for page in [subject("/xx", &[]), subject(&format!("/{}", "x".repeat(100)), &[]), subject("/a", &[])] {
+        assert_eq!(index.verdict(&page, &early), PurgeMark::Hard);
+        assert_eq!(index.verdict(&page, &Mark::new(index.applied())), PurgeMark::Valid);
+    }
 }

@@ -1,7 +1,7 @@
 //! What is in a place of the store.
 
-use crate::core::id::PurgeSeq;
 use crate::core::key::CacheKey;
+use crate::core::purge::Fence;
 use crate::core::vary::VaryRule;
 use crate::store::entry::{Entry, OVERHEAD_BYTES};
 use arc_swap::ArcSwapOption;
@@ -18,7 +18,7 @@ pub(super) struct Slot(Arc<Held>);
 struct Held {
     content: What,
     /// The fence of the fetch that it comes from.
-    fence: PurgeSeq,
+    fence: Fence,
     units: u32,
 }
 
@@ -84,7 +84,7 @@ impl Slot {
         Self(Arc::new(Held { content, fence: entry.fence, units: units(OVERHEAD_BYTES) }))
     }
 
-    pub(super) fn varies(varies: Varies, fence: PurgeSeq) -> Self {
+    pub(super) fn varies(varies: Varies, fence: Fence) -> Self {
         let fields = varies.ways().iter().map(|way| 1 + way.rule.fields().len()).sum::<usize>();
         let bytes = OVERHEAD_BYTES + 64 * fields as u64;
         Self(Arc::new(Held { content: What::Varies(varies), fence, units: units(bytes) }))
@@ -95,7 +95,7 @@ impl Slot {
         self.0.units
     }
 
-    pub(super) fn fence(&self) -> PurgeSeq {
+    pub(super) fn fence(&self) -> Fence {
         self.0.fence
     }
 

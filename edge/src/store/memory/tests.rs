@@ -1,6 +1,7 @@
 use super::*;
 use crate::core::freshness::{Freshness, LifetimePolicy};
-use crate::core::id::{PurgeSeq, SiteId, Tag};
+use crate::core::id::{SiteId, Tag};
+use crate::core::log::Position;
 use crate::core::purge::Subject;
 use crate::core::store_rule::ResponseHead;
 use crate::core::time::Timestamp;
@@ -26,13 +27,18 @@ fn url(path: &str) -> SiteUrl {
     }
 }
 
+/// When so many purges were applied.
+fn fence_at(seq: u64) -> Fence {
+    Fence::new(Position::new(1, seq), Position::ZERO)
+}
+
 /// A request for a path, in a language, whose upstream request was sent when so many purges were applied.
 fn lookup(path: &str, language: &'static str, fence: u64) -> Lookup {
     let mut request = HeaderMap::new();
     request.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(language));
     let url = url(path);
     let lookup = Lookup::new(url.cache_key(), request, VaryPolicy::default(), Subject::new(&url, &[]));
-    lookup.set_fence(PurgeSeq::new(fence));
+    lookup.set_fence(fence_at(fence));
     lookup
 }
 
@@ -313,7 +319,7 @@ async fn freshening_replaces_the_very_entry_and_no_other() {
     };
     let fresh = store.freshen(&old, lookup("/a", "en", 2).fence(), newer_head());
     assert!(Arc::ptr_eq(&fresh.body, &old.body), "the body is shared");
-    assert_eq!(fresh.fence, PurgeSeq::new(2));
+    assert_eq!(fresh.fence, fence_at(2));
     let found = store.lookup(&lookup("/a", "en", 0), |_| true).expect("it is there");
     assert!(Arc::ptr_eq(found.entry(), &fresh));
     assert_eq!(store.stats().objects, 1);

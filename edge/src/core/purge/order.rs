@@ -1,0 +1,177 @@
+//! One order of rules: for each selector the last ones, and floors for what was retired.
+
+use super::selector::{Mode, Selector, SelectorId, Subject, prefix_id};
+use crate::core::id::SiteId;
+use crate::core::log::Position;
+use crate::core::time::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+
+/// From how many rules of one site on a sweep is due (see [`super::Index::sweep_due`]): some 5 MB.
+pub const SWEEP_AT: usize = 50_000;
+
+/// How many rules of one site are remembered at most: some 25 MB. If purges come so fast that they reach it before a sweep
+/// is through, all of them are retired at once into the site's floor, which hides every entry of the site that has not
+/// been looked at since: safe, at the price of fetching it again. Each site has its own, so that one site's purges never
+/// touch another's entries.
+pub const MAX_RULES: usize = 250_000;
+
+/// How many lengths of prefixes of one site are remembered: a first look after a purge costs a look-up for each. Past it
+/// the site's rules are retired.
+pub const MAX_PREFIX_LENGTHS: usize = 64;
+
+/// The last rules of one selector. Both modes are kept: a soft purge after a hard one must not uncover what the hard
+/// one hid.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rules {
+    pub(super) hard: Position,
+    pub(super) soft: Position,
+    pub(super) soft_at: Option<Timestamp>,
+    /// The length of the prefix, if they are a prefix's.
+    prefix_bytes: Option<usize>,
+}
+
+impl Rules {
+    fn last(&self) -> Position {
+        self.hard.max(self.soft)
+    }
+
+    fn add(&mut self, at: Position, mode: Mode, now: Timestamp) {
+        match mode {
+            Mode::Hard => self.hard = self.hard.max(at),
+            Mode::Soft => {
+                self.soft = self.soft.max(at);
+                self.soft_at = Some(now);
+            }
+        }
+    }
+}
+
+/// The rules of one site.
+#[derive(Debug, Default)]
+struct SiteRules {
+    floor: Position,
+    by_selector: HashMap<SelectorId, Rules>,
+    /// The lengths of all prefixes in `by_selector`: a path is looked up once per length.
+    prefix_bytes: BTreeSet<usize>,
+}
+
+impl SiteRules {
+    fn is_full_for(&self, id: &SelectorId, prefix: Option<usize>) -> bool {
+        let new_rule = !self.by_selector.contains_key(id);
+        let new_length = prefix.is_some_and(|bytes| !self.prefix_bytes.contains(&bytes));
+        (new_rule && self.by_selector.len() >= MAX_RULES)
+            || (new_length && self.prefix_bytes.len() >= MAX_PREFIX_LENGTHS)
+    }
+
+    /// Drops the rules up to a position; the floor takes their place.
+    fn retire(&mut self, upto: Position) {
+        self.floor = self.floor.max(upto);
+        self.by_selector.retain(|_, rules| rules.last() > upto);
+        self.prefix_bytes = self.by_selector.values().filter_map(|rules| rules.prefix_bytes).collect();
+    }
+}
+
+/// Every rule of one order that may still hide something, by site and selector.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    applied: Position,
+    everything: Rules,
+    sites: HashMap<SiteId, SiteRules>,
+}
+
+/// What an order says of something that was valid up to a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing selects it.
+    Nothing,
+    /// A hard rule, or a floor.
+    Hard,
+    /// Soft rules alone, the first of those remembered at this time.
+    Soft(Option<Timestamp>),
+}
+
+impl Order {
+    pub(super) const fn applied(&self) -> Position {
+        self.applied
+    }
+
+    /// Applies rules at the next position.
+    pub(super) fn apply(&mut self, at: Position, selectors: &[&Selector], mode: Mode, now: Timestamp) {
+        for selector in selectors {
+            let (Some(site), Some(id)) = (selector.site(), selector.id()) else {
+                self.everything.add(at, mode, now);
+                continue;
+            };
+            let prefix = match selector {
+                Selector::Prefix { path, .. } => Some(path.len()),
+                _ => None,
+            };
+            let rules = self.sites.entry(site.clone()).or_default();
+            if rules.is_full_for(&id, prefix) {
+                // What this very record has brought so far as well.
+                rules.retire(at);
+            }
+            rules.prefix_bytes.extend(prefix);
+            let of_selector = rules.by_selector.entry(id).or_default();
+            of_selector.prefix_bytes = prefix;
+            of_selector.add(at, mode, now);
+        }
+        self.applied = self.applied.max(at);
+    }
+
+    /// Hides everything up to a position, and takes that for applied.
+    pub(super) fn hide_all(&mut self, upto: Position) {
+        self.everything.hard = self.everything.hard.max(upto);
+        self.sites.clear();
+        self.applied = self.applied.max(upto);
+    }
+
+    pub(super) fn sweep_due(&self) -> bool {
+        self.sites.values().any(|site| site.by_selector.len() >= SWEEP_AT)
+    }
+
+    /// Retires the rules up to a position, of those sites that have many.
+    pub(super) fn retire(&mut self, upto: Position) {
+        for site in self.sites.values_mut().filter(|site| site.by_selector.len() >= SWEEP_AT) {
+            site.retire(upto);
+        }
+    }
+
+    /// What selects `subject` since `valid`, which has no upper bound: a rule that was put in a moment ago counts,
+    /// whatever had been applied when the question was asked.
+    pub(super) fn since(&self, subject: &Subject, valid: Position) -> Since {
+        let mut since = Since::Nothing;
+        for rules in self.rules_of(subject) {
+            if rules.hard > valid {
+                return Since::Hard;
+            }
+            if rules.soft > valid {
+                let first = match since {
+                    Since::Soft(first) => [first, rules.soft_at].into_iter().flatten().min(),
+                    Since::Nothing | Since::Hard => rules.soft_at,
+                };
+                since = Since::Soft(first);
+            }
+        }
+        if valid < self.floor(subject) { Since::Hard } else { since }
+    }
+
+    fn floor(&self, subject: &Subject) -> Position {
+        self.sites.get(subject.site()).map_or(Position::ZERO, |rules| rules.floor)
+    }
+
+    fn rules_of<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Rules> + 'a {
+        let path = subject.path().as_bytes();
+        let of_site = self.sites.get(subject.site()).into_iter().flat_map(move |site| {
+            let by_prefix = site
+                .prefix_bytes
+                .iter()
+                .map_while(move |&bytes| path.get(..bytes))
+                .map(move |prefix| prefix_id(subject.site(), subject.host(), prefix))
+                .filter_map(|id| site.by_selector.get(&id));
+            let by_id = subject.ids().filter_map(|id| site.by_selector.get(id));
+            by_id.chain(by_prefix)
+        });
+        std::iter::once(&self.everything).chain(of_site)
+    }
+}
