@@ -1,0 +1,246 @@
+//! The home of the log: what it numbers, what it refuses, whom it knows.
+
+use super::chain::Chain;
+use super::ledger::{Ledger, NotNext};
+use super::position::{Epoch, Position};
+use super::receipts::Receipts;
+use super::record::{Event, Leaving, Member, Purge, Record, RecordId};
+use crate::core::time::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// For how long the same purge, sent again under its id, is answered with its first number.
+pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// How many members there may be. Each process of a node is one, and leaves when it ends or is found gone.
+pub const MAX_MEMBERS: usize = 10_000;
+
+/// A home: the sum of its records, and what it has heard from its members since it runs.
+///
+/// What it decides is an event that its shell writes down durably, and hands back as [`Home::committed`]: nothing has
+/// happened before.
+#[derive(Debug)]
+pub struct Home {
+    ledger: Ledger,
+    /// Records up to here are not kept.
+    base: Position,
+    purges: HashMap<RecordId, Numbered>,
+    receipts: Receipts,
+}
+
+/// A purge that has its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Where it is.
+    pub position: Position,
+    /// When it was numbered.
+    pub issued_at: Timestamp,
+    digest: [u8; 16],
+}
+
+/// What becomes of a purge that is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// It is to be recorded at this position.
+    Number(Position),
+    /// It is the same as one that was recorded already.
+    Same(Numbered),
+}
+
+/// Why a home does not do what it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The log goes on elsewhere.
+    #[error("the purge log is sealed: its home has moved")]
+    Sealed,
+    /// No epoch has been begun.
+    #[error("the purge log has no epoch yet")]
+    NotOpened,
+    /// There are no epochs left.
+    #[error("the purge log has no epochs left")]
+    NoEpochs,
+    /// The id is another purge's.
+    #[error("the id was used for another purge, at {0}")]
+    IdReused(Position),
+    /// The purge was recorded too long ago for this to be a retry.
+    #[error("the id was used for the same purge at {0}, too long ago for a retry")]
+    RetryTooLate(Position),
+    /// Another process runs as this node.
+    #[error("another process runs as this node: {0}")]
+    NodeTaken(Member),
+    /// Nobody by this name.
+    #[error("{0} is no member")]
+    NoMember(String),
+    /// There are [`MAX_MEMBERS`].
+    #[error("there are {MAX_MEMBERS} members already")]
+    TooManyMembers,
+}
+
+/// What a home says to somebody who knows the log up to a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// It is this log: the records behind that position follow.
+    Continues,
+    /// It knows nothing, or records that it would need are not kept any more: it hides all that it has, and goes on from
+    /// the head.
+    StartsAtHead,
+    /// It has seen another log, or one that went on without this home. Before anything else is numbered, an epoch above
+    /// this one must begin; then it starts at the head.
+    MustOpenAbove(Epoch),
+}
+
+impl Home {
+    /// A home whose records up to `base` add up to this.
+    pub fn new(base: Ledger) -> Self {
+        Self { base: base.position, receipts: Receipts::default(), purges: HashMap::new(), ledger: base }
+    }
+
+    /// What the records add up to.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The position of the last record.
+    pub const fn head(&self) -> Position {
+        self.ledger.position
+    }
+
+    /// Records up to here are not kept.
+    pub const fn base(&self) -> Position {
+        self.base
+    }
+
+    /// What the members have acknowledged.
+    pub const fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// Where the next record goes, unless it begins an epoch.
+    ///
+    /// # Errors
+    /// [`Refusal::Sealed`], [`Refusal::NotOpened`].
+    pub fn next(&self) -> Result<Position, Refusal> {
+        match self.ledger.epoch() {
+            0 => Err(Refusal::NotOpened),
+            _ if self.ledger.sealed => Err(Refusal::Sealed),
+            _ => Ok(self.head().next()),
+        }
+    }
+
+    /// Where the record of an epoch above `seen` goes.
+    ///
+    /// # Errors
+    /// [`Refusal::NoEpochs`]; [`Refusal::Sealed`], unless the seal `is_lifted`, as where the log moves to.
+    pub fn next_epoch(&self, seen: Epoch, is_lifted: bool) -> Result<Position, Refusal> {
+        if self.ledger.sealed && !is_lifted {
+            return Err(Refusal::Sealed);
+        }
+        let epoch = seen.max(self.ledger.epoch()).checked_add(1).ok_or(Refusal::NoEpochs)?;
+        Ok(self.head().next_in(epoch))
+    }
+
+    /// What becomes of a purge with this id and digest.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the id is another's, the retry is too late, or nothing is numbered here.
+    pub fn offer(&self, id: &RecordId, digest: [u8; 16], now: Timestamp) -> Result<Offer, Refusal> {
+        match self.purges.get(id) {
+            Some(first) if first.digest != digest => Err(Refusal::IdReused(first.position)),
+            Some(first) if now.since(first.issued_at) > RETRY_WINDOW => Err(Refusal::RetryTooLate(first.position)),
+            Some(first) => Ok(Offer::Same(*first)),
+            None => self.next().map(Offer::Number),
+        }
+    }
+
+    /// What is to be recorded, in this order, for a process that wants to be a member; nothing if it is one.
+    ///
+    /// # Errors
+    /// [`Refusal::NodeTaken`] if another process of the node may be running: it has another data folder.
+    pub fn join(&self, member: &Member) -> Result<Vec<Event>, Refusal> {
+        if self.ledger.members.contains_key(member) {
+            return Ok(Vec::new());
+        }
+        let mut events = Vec::new();
+        for other in self.ledger.members.keys().filter(|other| other.node == member.node) {
+            if other.folder != member.folder {
+                return Err(Refusal::NodeTaken(other.clone()));
+            }
+            events.push(Event::Leave { member: other.clone(), why: Leaving::Replaced });
+        }
+        if self.ledger.members.len() >= MAX_MEMBERS {
+            return Err(Refusal::TooManyMembers);
+        }
+        events.push(Event::Join(member.clone()));
+        Ok(events)
+    }
+
+    /// What is to be recorded for a member that has drained; nothing if it is none.
+    pub fn drained(&self, member: &Member) -> Option<Event> {
+        let is_member = self.ledger.members.contains_key(member);
+        is_member.then(|| Event::Leave { member: member.clone(), why: Leaving::Drained })
+    }
+
+    /// What is to be recorded when an operator says that a node does not run any more.
+    ///
+    /// # Errors
+    /// [`Refusal::NoMember`].
+    pub fn forget(&self, node: &str) -> Result<Vec<Event>, Refusal> {
+        let members = self.ledger.members.keys().filter(|member| member.node.as_str() == node);
+        let events: Vec<Event> =
+            members.map(|member| Event::Leave { member: member.clone(), why: Leaving::Forgotten }).collect();
+        if events.is_empty() { Err(Refusal::NoMember(node.to_owned())) } else { Ok(events) }
+    }
+
+    /// What to say to somebody who knows the log up to `at`, where its chain is `chain`. `kept` is this home's own chain
+    /// there, if it still has the record.
+    pub fn meets(&self, at: Position, chain: Chain, kept: Option<Chain>) -> Meeting {
+        if at == Position::ZERO {
+            return Meeting::StartsAtHead;
+        }
+        match kept {
+            Some(kept) if kept == chain => Meeting::Continues,
+            // It can't be told any more whether it was this log; but nothing of it counts.
+            None if at < self.base => Meeting::StartsAtHead,
+            Some(_) | None => Meeting::MustOpenAbove(at.epoch()),
+        }
+    }
+
+    /// A record is durable: from now on it has happened.
+    ///
+    /// # Errors
+    /// [`NotNext`] if it does not follow; nothing has changed then.
+    pub fn committed(&mut self, record: &Record, bytes: &[u8]) -> Result<(), NotNext> {
+        self.ledger.add(record, bytes)?;
+        match &record.event {
+            Event::Purge(Purge { id, digest, .. }) => {
+                let numbered = Numbered { position: record.position, issued_at: record.issued_at, digest: *digest };
+                self.purges.entry(id.clone()).or_insert(numbered);
+            }
+            Event::Leave { member, .. } => self.receipts.forget(member),
+            Event::Epoch { .. } | Event::Join(_) | Event::Seal => {}
+        }
+        Ok(())
+    }
+
+    /// Records up to `base` are not kept any more.
+    pub fn dropped(&mut self, base: Position) {
+        self.base = self.base.max(base);
+        self.purges.retain(|_, numbered| numbered.position > base);
+    }
+
+    /// A member says up to where it has applied the log.
+    pub fn acknowledged(&mut self, member: &Member, applied: Position) {
+        if self.ledger.members.contains_key(member) {
+            self.receipts.note(member, applied.min(self.head()));
+        }
+    }
+
+    /// The members that have not applied the record at `at`, as far as is known here: what stands in the way of the proof.
+    /// Who joined later has begun behind it.
+    pub fn unproven(&self, at: Position) -> Vec<Member> {
+        let members = self.ledger.members.iter();
+        let unproven = members
+            .filter(|(member, joined)| **joined < at && !self.receipts.applied(member).is_some_and(|to| to >= at));
+        unproven.map(|(member, _)| member.clone()).collect()
+    }
+}
