@@ -1,5 +1,6 @@
 //! Layer 2: what travels between the programs, as JSON.
 
 pub mod admin;
+pub mod log;
 pub mod purge;
 pub mod stats;

@@ -22,8 +22,8 @@ pub const MAX_MEMBERS: usize = 10_000;
 #[derive(Debug)]
 pub struct Home {
     ledger: Ledger,
-    /// Records up to here are not kept.
-    base: Position,
+    /// Records up to here are not kept, and this is the chain there.
+    base: (Position, Chain),
     purges: HashMap<RecordId, Numbered>,
     receipts: Receipts,
 }
@@ -92,7 +92,7 @@ pub enum Meeting {
 impl Home {
     /// A home whose records up to `base` add up to this.
     pub fn new(base: Ledger) -> Self {
-        Self { base: base.position, receipts: Receipts::default(), purges: HashMap::new(), ledger: base }
+        Self { base: (base.position, base.chain), receipts: Receipts::default(), purges: HashMap::new(), ledger: base }
     }
 
     /// What the records add up to.
@@ -107,7 +107,7 @@ impl Home {
 
     /// Records up to here are not kept.
     pub const fn base(&self) -> Position {
-        self.base
+        self.base.0
     }
 
     /// What the members have acknowledged.
@@ -197,10 +197,11 @@ impl Home {
         if at == Position::ZERO {
             return Meeting::StartsAtHead;
         }
+        let kept = if at == self.base.0 { Some(self.base.1) } else { kept };
         match kept {
             Some(kept) if kept == chain => Meeting::Continues,
             // It can't be told any more whether it was this log; but nothing of it counts.
-            None if at < self.base => Meeting::StartsAtHead,
+            None if at < self.base.0 => Meeting::StartsAtHead,
             Some(_) | None => Meeting::MustOpenAbove(at.epoch()),
         }
     }
@@ -222,9 +223,9 @@ impl Home {
         Ok(())
     }
 
-    /// Records up to `base` are not kept any more.
-    pub fn dropped(&mut self, base: Position) {
-        self.base = self.base.max(base);
+    /// Records up to `base`, where the chain is `chain`, are not kept any more.
+    pub fn dropped(&mut self, base: Position, chain: Chain) {
+        self.base = (base, chain);
         self.purges.retain(|_, numbered| numbered.position > base);
     }
 

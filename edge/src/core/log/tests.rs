@@ -125,7 +125,7 @@ fn a_retry_gets_the_first_number_and_nothing_else_does() {
     assert_eq!(kept.home.offer(&id("a"), [1; 16], late), Err(Refusal::RetryTooLate(first)));
     assert_eq!(kept.home.offer(&id("a"), [2; 16], at(101)), Err(Refusal::IdReused(first)));
     assert_eq!(kept.home.offer(&id("b"), [1; 16], at(101)), Ok(Offer::Number(first.next())));
-    kept.home.dropped(first);
+    kept.home.dropped(first, Chain::START);
     assert_eq!(
         kept.home.offer(&id("a"), [2; 16], at(101)),
         Ok(Offer::Number(first.next())),
@@ -219,10 +219,15 @@ fn records_that_are_not_kept_any_more_are_made_up_for_by_hiding_all() {
     for name in ["a", "b", "c"] {
         kept.purge(name, at(1)).expect("a number");
     }
-    kept.home.dropped(Position::new(1, 3));
+    let mut at_the_base = follower.clone();
+    for (record, bytes, _) in &kept.records[1..3] {
+        at_the_base.record(record, bytes).expect("it follows");
+    }
+    kept.home.dropped(Position::new(1, 3), at_the_base.chain());
     kept.records.retain(|(record, ..)| record.position > Position::new(1, 3));
     assert_eq!(kept.home.base(), Position::new(1, 3));
     assert_eq!(kept.feed(&mut follower), ["HideAll"]);
+    assert_eq!(kept.feed(&mut at_the_base), ["Purge"], "whoever stands where they end lacks nothing");
     assert_eq!(kept.home.head().epoch(), 1, "that is no reason for an epoch");
 }
 
