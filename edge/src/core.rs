@@ -24,6 +24,7 @@ pub mod purge;
 pub mod tags;
 
 pub mod health;
+pub mod hop;
 pub mod route;
 pub mod site_rule;
 pub mod tier;

@@ -8,6 +8,18 @@ use crate::core::log::Position;
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 
+/// What may be done with a response that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nothing hides it.
+    Valid,
+    /// A purge that came meanwhile hides it: it answers this request, which is older, and is not stored as valid. So
+    /// requests get an answer also where purges come faster than the origin's responses.
+    AnswersOnly,
+    /// A purge from before the request hides it.
+    Hidden,
+}
+
 /// Every rule that may still hide something: those of the purge log, and the node's own invalidations.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -78,6 +90,16 @@ impl Index {
             }
         }
         if mark.seen().soft { PurgeMark::Soft { since: mark.soft_since() } } else { PurgeMark::Valid }
+    }
+
+    /// What may be done with a response whose head, and so whose tags, have just arrived. `asked_at` is what had been
+    /// applied when the head of the request arrived that it is to answer.
+    pub fn arrival(&self, subject: &Subject, fence: Fence, asked_at: Fence) -> Arrival {
+        match () {
+            () if !self.selects_since(subject, fence) => Arrival::Valid,
+            () if fence.reaches(asked_at) => Arrival::AnswersOnly,
+            () => Arrival::Hidden,
+        }
     }
 
     /// Whether a rule after `fence`, hard or soft, selects what is being filled. For a fill in flight whose response

@@ -245,3 +245,16 @@ fn too_many_prefixes_in_one_record_are_bounded_too() {
         assert_eq!(index.verdict(&page, &Mark::new(index.applied())), PurgeMark::Valid);
     }
 }
+
+#[test]
+fn what_arrives_after_a_purge_answers_who_asked_before_it() {
+    let mut index = Index::new();
+    let page = subject("/a", &["t"]);
+    let before = index.applied();
+    assert_eq!(index.arrival(&page, before, before), Arrival::Valid);
+    let after = apply(&mut index, &Selector::Tag { site: site(), tag: tag("t") }, Mode::Soft, 1);
+    assert_eq!(index.arrival(&page, before, before), Arrival::AnswersOnly);
+    assert_eq!(index.arrival(&page, before, after), Arrival::Hidden);
+    assert_eq!(index.arrival(&subject("/a", &["u"]), before, after), Arrival::Valid);
+    assert_eq!(index.arrival(&page, after, after), Arrival::Valid);
+}
