@@ -8,6 +8,7 @@ mod limits;
 mod nodes;
 mod origins;
 mod problem;
+mod purge_log;
 mod quantity;
 mod reader;
 mod sites;
@@ -20,6 +21,7 @@ pub use limits::{ClientLimits, StoreConfig, Timeouts};
 pub use nodes::{Node, Pop, Role};
 pub use origins::Origin;
 pub use problem::{Problem, Problems};
+pub use purge_log::{DEFAULT_DATA_FOLDER, PurgeLogConfig};
 pub use quantity::{ByteSize, MAX_DURATION, parse_duration};
 pub use sites::{RangeMiss, Site};
 pub use tokens::{MIN_SECRET_BYTES, SecretError, SecretSource, TokenRole, TokenSpec};
@@ -46,6 +48,10 @@ pub struct Fleet {
     pub tokens: Vec<TokenSpec>,
     /// The secret by which nodes know each other. There if the fleet has both edges and shields.
     pub tier_secret: Option<SecretSource>,
+    /// The purge log.
+    pub purge_log: PurgeLogConfig,
+    /// Where nodes keep what must outlive them, each in a folder of its own name.
+    pub data_folder: PathBuf,
     /// The store of each node.
     pub store: StoreConfig,
     /// Limits towards clients.
@@ -125,7 +131,12 @@ impl Fleet {
                 "edges and shields know each other by a secret: write [tier] with secret_env or secret_file",
             );
         }
+        if tier_secret.is_none() && pops.iter().flat_map(|pop| &pop.nodes).count() > 1 && !has(Role::Shield) {
+            root.missing("tier", "nodes know each other by a secret: write [tier] with secret_env or secret_file");
+        }
         let fleet = Self {
+            purge_log: purge_log::read_purge_log(&root, &pops),
+            data_folder: purge_log::read_data_folder(&root, folder),
             store: limits::read_store(&root),
             limits: limits::read_limits(&root),
             timeouts: limits::read_timeouts(&root),

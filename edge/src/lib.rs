@@ -19,6 +19,8 @@ pub mod clock;
 pub mod telemetry;
 
 #[cfg(feature = "server")]
+pub mod data_folder;
+#[cfg(feature = "server")]
 pub mod log_home;
 #[cfg(feature = "server")]
 pub mod node;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 600;
 
 /// The layer of each top-level module of `edge`: a file may use modules of its own layer and below.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("core", 10),
     ("config", 20),
     ("wire", 20),
     ("clock", 30),
     ("telemetry", 31),
+    ("data_folder", 32),
     ("log_home", 32),
     ("purge_log", 32),
     ("store", 33),
