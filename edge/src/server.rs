@@ -73,6 +73,7 @@ impl Server {
     /// [`StartError`]: a file, secret or address that can't be used.
     pub fn bind(config: &Path, name: &NodeId) -> Result<Self, StartError> {
         let fleet = Fleet::load(config)?;
+        log_warnings(&fleet, config);
         let boot_id = boot_id();
         let attributes = match fleet.node(name) {
             Some((pop, node)) => vec![
@@ -192,12 +193,19 @@ async fn serve_admin(listener: tokio::net::TcpListener, node: Arc<NodeState>, mu
 /// SIGHUP: takes the fleet file as it is now, whole, or keeps the old one and says why.
 fn reload(node: &NodeState, config: &Path, name: &NodeId) {
     let next = Fleet::load(config)
+        .inspect(|fleet| log_warnings(fleet, config))
         .map_err(|error| error.to_string())
         .and_then(|fleet| Snapshot::new(fleet, name, &node.telemetry).map_err(|error| error.to_string()))
         .and_then(|next| node.replace(next));
     match next {
         Ok(()) => tracing::info!(config = %config.display(), "reloaded the fleet file"),
         Err(why) => tracing::error!("kept the old fleet file, the new one can't be used:\n{why}"),
+    }
+}
+
+fn log_warnings(fleet: &Fleet, config: &Path) {
+    for warning in &fleet.warnings {
+        tracing::warn!("{}", warning.in_file(&config.display().to_string()));
     }
 }
 
