@@ -139,7 +139,7 @@ impl Server {
         let serving = tokio::spawn(listen::serve(public, front_door, connections, shutdown, drain));
 
         let admin = tokio::net::TcpListener::from_std(admin)?;
-        let admin = tokio::spawn(serve_admin(admin, node.clone(), admin_shutdown));
+        let admin = tokio::spawn(admin::serve(admin, admin::routes(node.clone()), admin_shutdown));
 
         node.set_ready(true);
         started();
@@ -179,15 +179,6 @@ fn make_proxy(node: &Arc<NodeState>) -> HttpProxy<Proxy> {
     h2.max_header_list_size(H2_HEAD_BYTES);
     proxy.h2_options = Some(h2);
     proxy
-}
-
-async fn serve_admin(listener: tokio::net::TcpListener, node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, admin::routes(node)).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the admin server failed");
-    }
 }
 
 /// SIGHUP: takes the fleet file as it is now, whole, or keeps the old one and says why.
