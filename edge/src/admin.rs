@@ -2,6 +2,13 @@
 //!
 //! `GET /health` and `GET /ready` are open, as load balancers need them; everything else takes a bearer token.
 
+mod connection;
+mod limits;
+mod places;
+mod serving;
+
+pub(crate) use serving::serve;
+
 use crate::config::TokenRole;
 use crate::core::id::{SiteId, Tag, TokenId};
 use crate::core::purge::{Mode, Selector};
@@ -9,19 +16,14 @@ use crate::core::url::{Scheme, normalise_host};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::admin::{ErrorReply, Status};
-use crate::wire::purge::{self, MAX_BODY_BYTES, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
+use crate::wire::purge::{self, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
 use axum::Json;
 use axum::Router;
-use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use std::pin::Pin;
 use std::sync::Arc;
-
-/// Bytes of a request body that are read to no purpose, at most.
-const MAX_DROPPED_BYTES: usize = 2 * MAX_BODY_BYTES;
 
 /// The admin server's routes.
 pub fn routes(node: Arc<NodeState>) -> Router {
@@ -56,14 +58,12 @@ async fn stats(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result
 async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<PurgeReply>, Denied> {
     let snapshot = node.snapshot();
     let (head, body) = request.into_parts();
-    let allowed = authenticate(&snapshot, &head.headers).and_then(|(token, role)| match role {
-        TokenRole::Read => Err(Denied::forbidden(format!("token {token} may read, not purge"))),
-        TokenRole::Purge(_) | TokenRole::Admin => Ok((token, role)),
-    });
-    // Nothing of what somebody sends who may not purge is kept.
-    let body = read_body(body, if allowed.is_ok() { MAX_BODY_BYTES } else { 0 }).await;
-    let (token, role) = allowed?;
-    let request: PurgeRequest = serde_json::from_slice(&body?).map_err(|error| {
+    let (token, role) = authenticate(&snapshot, &head.headers)?;
+    if *role == TokenRole::Read {
+        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
+    }
+    let body = limits::read_body(&head.headers, body).await?;
+    let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(
             format!("the body is not a purge: {error}"),
             "see `purge-cli --help`, which sends good ones",
@@ -88,25 +88,6 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
         applied_seq: applied.log().seq(),
         targets: selectors.len(),
     }))
-}
-
-/// Reads a body to its end, and keeps it if it has at most so many bytes. The rest is read nonetheless, up to a bound:
-/// an answer that comes while a client is still sending may be lost with the connection.
-async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Denied> {
-    let mut bytes = Vec::new();
-    let mut received = 0;
-    while received <= MAX_DROPPED_BYTES
-        && let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-    {
-        let frame =
-            frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
-        let Ok(part) = frame.into_data() else { continue };
-        received += part.len();
-        if received <= most {
-            bytes.extend_from_slice(&part);
-        }
-    }
-    if received > most { Err(Denied::too_large(most)) } else { Ok(bytes) }
 }
 
 async fn nothing_here() -> Denied {

@@ -39,6 +39,9 @@ pub enum Command {
         node: NodeId,
     },
     /// Check a fleet file, and list everything that is wrong with it
+    ///
+    /// What can be used but is hardly meant so is a warning, on stderr or as `warnings` in the JSON; it does not make the
+    /// exit code 1.
     Check {
         /// The fleet file
         #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]

@@ -4,6 +4,7 @@
 //! After that nothing needs to be checked again. Secrets are not in the file: it names the environment variable or
 //! file that holds them ([`SecretSource`]).
 
+mod fields;
 mod limits;
 mod nodes;
 mod origins;
@@ -11,6 +12,7 @@ mod problem;
 mod purge_log;
 mod quantity;
 mod reader;
+mod rules;
 mod sites;
 mod tokens;
 
@@ -60,6 +62,8 @@ pub struct Fleet {
     pub timeouts: Timeouts,
     /// Whether cleartext HTTP/2 with prior knowledge (RFC 9113 §3.3) is spoken on the public listener.
     pub h2c: bool,
+    /// What in the file is hardly meant as it stands, though it can be used.
+    pub warnings: Vec<Problem>,
 }
 
 /// A fleet file that can't be used.
@@ -108,8 +112,9 @@ impl Fleet {
             let hint = "see https://toml.io for how TOML is written".to_owned();
             reader.problem(span, String::new(), None, format!("is not TOML: {}", error.message()), hint);
         }
-        let fleet = Self::read(&reader, table.get_ref(), folder);
-        let list = reader.finish();
+        let mut fleet = Self::read(&reader, table.get_ref(), folder);
+        let (list, warnings) = reader.finish();
+        fleet.warnings = warnings;
         if list.is_empty() { Ok(fleet) } else { Err(Problems { file: file.to_owned(), list }) }
     }
 
@@ -150,6 +155,7 @@ impl Fleet {
             sites,
             tokens,
             tier_secret,
+            warnings: Vec::new(),
         };
         root.finish();
         fleet

@@ -53,8 +53,13 @@ fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
         Ok(fleet) => {
             let (pops, nodes, sites) = (fleet.pops.len(), fleet.nodes().count(), fleet.sites.len());
             if as_json {
-                writeln!(out, "{}", json!({ "ok": true, "pops": pops, "nodes": nodes, "sites": sites }))?;
+                let warnings: Vec<_> = fleet.warnings.iter().map(problem_json).collect();
+                let outcome = json!({ "ok": true, "pops": pops, "nodes": nodes, "sites": sites, "warnings": warnings });
+                writeln!(out, "{outcome}")?;
             } else {
+                for warning in &fleet.warnings {
+                    writeln!(std::io::stderr(), "warning: {}", warning.in_file(&config.display().to_string()))?;
+                }
                 writeln!(out, "{}: good: {pops} PoPs, {nodes} nodes, {sites} sites", config.display())?;
             }
             Ok(ExitCode::SUCCESS)

@@ -73,6 +73,7 @@ impl Server {
     /// [`StartError`]: a file, secret or address that can't be used.
     pub fn bind(config: &Path, name: &NodeId) -> Result<Self, StartError> {
         let fleet = Fleet::load(config)?;
+        log_warnings(&fleet, config);
         let boot_id = boot_id();
         let attributes = match fleet.node(name) {
             Some((pop, node)) => vec![
@@ -138,7 +139,7 @@ impl Server {
         let serving = tokio::spawn(listen::serve(public, front_door, connections, shutdown, drain));
 
         let admin = tokio::net::TcpListener::from_std(admin)?;
-        let admin = tokio::spawn(serve_admin(admin, node.clone(), admin_shutdown));
+        let admin = tokio::spawn(admin::serve(admin, admin::routes(node.clone()), admin_shutdown));
 
         node.set_ready(true);
         started();
@@ -180,24 +181,22 @@ fn make_proxy(node: &Arc<NodeState>) -> HttpProxy<Proxy> {
     proxy
 }
 
-async fn serve_admin(listener: tokio::net::TcpListener, node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, admin::routes(node)).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the admin server failed");
-    }
-}
-
 /// SIGHUP: takes the fleet file as it is now, whole, or keeps the old one and says why.
 fn reload(node: &NodeState, config: &Path, name: &NodeId) {
     let next = Fleet::load(config)
+        .inspect(|fleet| log_warnings(fleet, config))
         .map_err(|error| error.to_string())
         .and_then(|fleet| Snapshot::new(fleet, name, &node.telemetry).map_err(|error| error.to_string()))
         .and_then(|next| node.replace(next));
     match next {
         Ok(()) => tracing::info!(config = %config.display(), "reloaded the fleet file"),
         Err(why) => tracing::error!("kept the old fleet file, the new one can't be used:\n{why}"),
+    }
+}
+
+fn log_warnings(fleet: &Fleet, config: &Path) {
+    for warning in &fleet.warnings {
+        tracing::warn!("{}", warning.in_file(&config.display().to_string()));
     }
 }
 

@@ -71,6 +71,7 @@ fn read_origin(origin: Section<'_>, names: &mut Unique, named: &mut Vec<OriginId
     let sni = origin.text("sni").map(|at| at.value.to_owned());
     let ca_file = origin.text("ca_file").map(|at| folder.join(at.value));
     let verify = origin.boolean("verify").unwrap_or(true);
+    check_tls(&origin, url.as_ref().map(|(scheme, ..)| *scheme), verify);
     let timeout = |key, default| origin.duration(key).unwrap_or(Duration::from_secs(default));
     let connect_timeout = timeout("connect_timeout", 2);
     let first_byte_timeout = timeout("first_byte_timeout", 30);
@@ -89,6 +90,22 @@ fn read_origin(origin: Section<'_>, names: &mut Unique, named: &mut Vec<OriginId
         first_byte_timeout,
         idle_timeout,
     })
+}
+
+/// Finds what has no effect in how a certificate is checked.
+fn check_tls(origin: &Section<'_>, scheme: Option<Scheme>, verify: bool) {
+    if scheme == Some(Scheme::Http) {
+        for key in ["sni", "ca_file", "verify"].into_iter().filter(|key| origin.has(key)) {
+            origin.reject(
+                &origin.at(key),
+                "has no effect: an http origin has no certificate",
+                "write https in url, or remove it",
+            );
+        }
+    } else if !verify && origin.has("ca_file") {
+        let what = "has no effect beside verify = false, by which every certificate is taken";
+        origin.reject(&origin.at("ca_file"), what, "keep one of them");
+    }
 }
 
 /// Scheme, `host:port`, host.

@@ -28,23 +28,20 @@ pub struct Problems {
 
 impl std::error::Error for Problems {}
 
+impl Problem {
+    /// The problem with its place in `file` and its remedy, in two lines.
+    pub fn in_file(&self, file: &str) -> impl fmt::Display {
+        let line = if self.line > 0 { format!(":{}", self.line) } else { String::new() };
+        let value = self.value.as_ref().map_or_else(String::new, |value| format!(" = {value}"));
+        let key = if self.key.is_empty() { String::new() } else { format!("{}{value}: ", self.key) };
+        format!("{file}{line}: {key}{}\n    hint: {}", self.what, self.hint)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
-            write!(f, "{}", self.file)?;
-            if problem.line > 0 {
-                write!(f, ":{}", problem.line)?;
-            }
-            f.write_str(": ")?;
-            if !problem.key.is_empty() {
-                f.write_str(&problem.key)?;
-                if let Some(value) = &problem.value {
-                    write!(f, " = {value}")?;
-                }
-                f.write_str(": ")?;
-            }
-            writeln!(f, "{}", problem.what)?;
-            writeln!(f, "    hint: {}", problem.hint)?;
+            writeln!(f, "{}", problem.in_file(&self.file))?;
         }
         let n = self.list.len();
         write!(f, "{n} problem{} in {}", if n == 1 { "" } else { "s" }, self.file)

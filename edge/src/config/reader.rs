@@ -4,7 +4,7 @@
 use super::problem::Problem;
 use super::quantity::{ByteSize, parse_duration};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
@@ -14,11 +14,12 @@ use toml::de::{DeTable, DeValue};
 pub(super) struct Reader<'s> {
     source: &'s str,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(source: &'s str) -> Self {
-        Self { source, problems: RefCell::new(Vec::new()) }
+        Self { source, problems: RefCell::default(), warnings: RefCell::default() }
     }
 
     pub(super) fn root<'r>(&'r self, table: &'r DeTable<'r>) -> Section<'r> {
@@ -26,12 +27,15 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn problem(&self, span: Range<usize>, key: String, value: Option<String>, what: String, hint: String) {
-        let line = if span.is_empty() && span.start == 0 {
+        self.problems.borrow_mut().push(Problem { line: self.line(&span), key, value, what, hint });
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        if span.is_empty() && span.start == 0 {
             0
         } else {
             self.source.get(..span.start).map_or(0, |before| before.matches('\n').count() + 1)
-        };
-        self.problems.borrow_mut().push(Problem { line, key, value, what, hint });
+        }
     }
 
     fn quote(&self, span: Range<usize>) -> String {
@@ -43,10 +47,14 @@ impl<'s> Reader<'s> {
         short.replace('\n', " ")
     }
 
-    pub(super) fn finish(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line);
-        problems
+    /// What is wrong, and what is only worth a second look.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+        let sorted = |list: RefCell<Vec<Problem>>| {
+            let mut list = list.into_inner();
+            list.sort_by_key(|problem| problem.line);
+            list
+        };
+        (sorted(self.problems), sorted(self.warnings))
     }
 }
 
@@ -70,12 +78,17 @@ pub(super) struct Section<'r> {
 /// Where problems are reported to.
 pub(super) trait Report {
     fn problem(&self, span: Range<usize>, key: String, value: Option<String>, what: String, hint: String);
+    fn warning(&self, span: Range<usize>, key: String, value: Option<String>, what: String, hint: String);
     fn quote(&self, span: Range<usize>) -> String;
 }
 
 impl Report for Reader<'_> {
     fn problem(&self, span: Range<usize>, key: String, value: Option<String>, what: String, hint: String) {
         Reader::problem(self, span, key, value, what, hint);
+    }
+
+    fn warning(&self, span: Range<usize>, key: String, value: Option<String>, what: String, hint: String) {
+        self.warnings.borrow_mut().push(Problem { line: self.line(&span), key, value, what, hint });
     }
 
     fn quote(&self, span: Range<usize>) -> String {
@@ -97,6 +110,33 @@ impl<'r> Section<'r> {
     pub(super) fn reject<T>(&self, at: &At<T>, what: impl Into<String>, hint: impl Into<String>) {
         let value = (!at.span.is_empty()).then(|| self.reader.quote(at.span.clone()));
         self.reader.problem(at.span.clone(), at.key.clone(), value, what.into(), hint.into());
+    }
+
+    /// Reports that the value of `at` is hardly what was meant. The file can be used all the same.
+    pub(super) fn warn<T>(&self, at: &At<T>, what: impl Into<String>, hint: impl Into<String>) {
+        let value = (!at.span.is_empty()).then(|| self.reader.quote(at.span.clone()));
+        self.reader.warning(at.span.clone(), at.key.clone(), value, what.into(), hint.into());
+    }
+
+    /// Where a key's value stands; the table if it has none.
+    pub(super) fn at(&self, key: &'static str) -> At<()> {
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span);
+        At { value: (), key: self.key_path(key), span }
+    }
+
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Where the table stands.
+    pub(super) fn whole(&self) -> At<()> {
+        At { value: (), key: self.path.clone(), span: self.span.clone() }
+    }
+
+    /// Whether nothing stands in the table.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// Reports that a key is missing.
@@ -210,6 +250,18 @@ impl<'r> Section<'r> {
             _ => None,
         })?;
         Some(at.value)
+    }
+
+    /// A list of texts of which no two mean the same, which is what `meaning` makes of them.
+    pub(super) fn distinct(&self, key: &'static str, meaning: impl Fn(&str) -> String) -> Option<Vec<At<&'r str>>> {
+        let list = self.texts(key)?;
+        let mut seen = HashMap::new();
+        for at in &list {
+            if let Some(first) = seen.insert(meaning(at.value), at.key.clone()) {
+                self.reject(at, format!("is listed already, at {first}"), "remove one of them");
+            }
+        }
+        Some(list)
     }
 
     pub(super) fn section(&self, key: &'static str) -> Option<Section<'r>> {

@@ -1,14 +1,16 @@
 //! Sites and their rules.
 
+use super::fields::{may_be_targeted, may_carry_tags, read_fields};
 use super::nodes::{Unique, checked};
 use super::quantity::parse_duration;
 use super::reader::{At, Section};
+use super::rules::read_rule;
 use crate::core::cache_control::{ClientDirectives, DEFAULT_TARGET_LIST};
 use crate::core::id::{OriginId, SiteId};
-use crate::core::site_rule::{Glob, HeaderChange, Match, Set, SiteRule};
+use crate::core::site_rule::SiteRule;
 use crate::core::url::{QueryRule, Scheme, normalise_host};
 use crate::core::vary::{AcceptEncoding, AcceptLanguage, VaryPolicy};
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -70,6 +72,9 @@ pub enum RangeMiss {
 /// immutable assets use.
 const DEFAULT_MAX_TTL: Duration = Duration::from_secs(365 * 86_400);
 
+pub(super) const LONGER_THAN_MAX: &str = "is longer than max_ttl";
+pub(super) const HINT_MAX: &str = "make it no longer than max_ttl";
+
 pub(super) fn read_sites(root: &Section<'_>, origins: &[OriginId]) -> Vec<Site> {
     let mut names = Unique::new("site");
     let mut hosts = Unique::new("host");
@@ -92,17 +97,19 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
         known.cloned()
     });
     let duration = |key, default| site.duration(key).unwrap_or(default);
+    let max_ttl = duration("max_ttl", DEFAULT_MAX_TTL);
     let read = Site {
         default_ttl: site.duration("default_ttl"),
-        max_ttl: duration("max_ttl", DEFAULT_MAX_TTL),
-        negative_ttl: read_negative_ttl(&site),
+        max_ttl,
+        negative_ttl: read_negative_ttl(&site, max_ttl),
         stale_while_revalidate: duration("stale_while_revalidate", Duration::ZERO),
         stale_if_error: duration("stale_if_error", Duration::ZERO),
         query: read_query(&site),
-        tag_fields: read_fields(&site, "tag_fields")
+        tag_fields: read_fields(&site, "tag_fields", may_carry_tags)
             .unwrap_or_else(|| vec![HeaderName::from_static("surrogate-key"), HeaderName::from_static("cache-tag")]),
         expose_tags: site.boolean("expose_tags").unwrap_or(false),
-        targeted_fields: read_fields(&site, "targeted_fields").unwrap_or_else(|| DEFAULT_TARGET_LIST.to_vec()),
+        targeted_fields: read_fields(&site, "targeted_fields", may_be_targeted)
+            .unwrap_or_else(|| DEFAULT_TARGET_LIST.to_vec()),
         client_directives: choice(
             &site,
             "client_directives",
@@ -124,14 +131,24 @@ fn read_site(site: Section<'_>, origins: &[OriginId], names: &mut Unique, all_ho
         range_miss: choice(&site, "range_miss", &[("whole", RangeMiss::Whole), ("forward", RangeMiss::Forward)]),
         store_posts: site.boolean("store_posts").unwrap_or(false),
         expose_key: site.boolean("expose_key").unwrap_or(false),
-        rules: site.sections("rules").into_iter().map(read_rule).collect(),
+        rules: site.sections("rules").into_iter().map(|rule| read_rule(rule, max_ttl)).collect(),
         id: SiteId::new("unnamed").ok()?,
         origin: OriginId::new("unnamed").ok()?,
         hosts,
     };
-    if read.default_ttl.is_some_and(|ttl| ttl > read.max_ttl) {
-        let at = At { value: (), key: format!("{}.default_ttl", site.path), span: site.span.clone() };
-        site.reject(&at, "is longer than max_ttl", "make it no longer than max_ttl");
+    if read.default_ttl.is_some_and(|ttl| ttl > max_ttl) {
+        site.reject(&site.at("default_ttl"), LONGER_THAN_MAX, HINT_MAX);
+    }
+    for field in read.targeted_fields.iter().filter(|field| read.tag_fields.contains(field)) {
+        let what = format!("has {field}, which is one of tag_fields too");
+        site.reject(&site.at("targeted_fields"), what, "a field holds directives or tags: list it in one of the two");
+    }
+    if read.store_posts && read.rules.iter().any(|rule| rule.set.store_cookies == Some(true)) {
+        site.warn(
+            &site.at("store_posts"),
+            "together with a rule's store_cookies, the cookies that the answer to one client's POST sets go to everybody",
+            "leave it only if this origin says private or no-store of every answer that is one client's",
+        );
     }
     site.finish();
     Some(Site { id: id?.0, origin: origin?, ..read })
@@ -169,7 +186,7 @@ fn read_hosts(site: &Section<'_>, all_hosts: &mut Unique) -> Vec<String> {
     hosts
 }
 
-fn read_negative_ttl(site: &Section<'_>) -> Vec<(u16, Duration)> {
+fn read_negative_ttl(site: &Section<'_>, max_ttl: Duration) -> Vec<(u16, Duration)> {
     let Some(table) = site.section("negative_ttl") else { return Vec::new() };
     let mut ttls = Vec::new();
     for (status, value) in table.entries() {
@@ -179,6 +196,7 @@ fn read_negative_ttl(site: &Section<'_>) -> Vec<(u16, Duration)> {
             _ => None,
         };
         match (status.value.parse::<u16>(), ttl) {
+            (Ok(400..=599), Some(ttl)) if ttl > max_ttl => table.reject(&at, LONGER_THAN_MAX, HINT_MAX),
             (Ok(code @ 400..=599), Some(ttl)) => ttls.push((code, ttl)),
             (Ok(400..=599), None) => table.reject(&at, "is not a duration", "write it as in 404 = \"10s\""),
             _ => table.reject(&at, "is not an error status", "use a status from 400 to 599, as in 404 = \"10s\""),
@@ -189,113 +207,32 @@ fn read_negative_ttl(site: &Section<'_>) -> Vec<(u16, Duration)> {
 
 fn read_query(site: &Section<'_>) -> QueryRule {
     let Some(query) = site.section("query") else { return QueryRule::default() };
-    let names = |key| query.texts(key).map(|list| list.iter().map(|at| at.value.to_owned()).collect::<Vec<_>>());
+    let names = |key| {
+        let list = query.distinct(key, str::to_owned)?;
+        for at in &list {
+            let name = at.value.strip_suffix('*').unwrap_or(at.value);
+            if at.value.is_empty() || name.contains(['*', '=', '&', '#', '?']) {
+                query.reject(
+                    at,
+                    "is the name of no parameter",
+                    "write a name, or its beginning and a *, as in \"utm_*\"",
+                );
+            }
+        }
+        Some(list.iter().map(|at| at.value.to_owned()).collect::<Vec<_>>())
+    };
     let rule = QueryRule {
         sort: query.boolean("sort").unwrap_or(false),
         keep: names("keep"),
         drop: names("drop").unwrap_or_default(),
     };
-    query.finish();
-    rule
-}
-
-fn read_fields(section: &Section<'_>, key: &'static str) -> Option<Vec<HeaderName>> {
-    let list = section.texts(key)?;
-    let mut fields = Vec::new();
-    for at in list {
-        match HeaderName::from_bytes(at.value.as_bytes()) {
-            Ok(name) => fields.push(name),
-            Err(_) => section.reject(&at, "is not a field name", "write it as in \"Surrogate-Key\""),
-        }
-    }
-    Some(fields)
-}
-
-fn read_rule(rule: Section<'_>) -> SiteRule {
-    let matches = rule.section("match").map(read_match).unwrap_or_default();
-    let set = match rule.section("set") {
-        Some(set) => read_set(set),
-        None => {
-            rule.missing("set", "say what the rule changes, as in set = { pass = true }");
-            Set::default()
-        }
-    };
-    if set.pass == Some(true) && matches.content_type.is_some() {
-        let at = At { value: (), key: format!("{}.set.pass", rule.path), span: rule.span.clone() };
-        rule.reject(
-            &at,
-            "can't depend on the content type, which is known only after the fetch",
-            "match on path, extension or cookie, or set ttl = \"0\"",
+    if rule.keep.is_some() && !rule.drop.is_empty() {
+        query.reject(
+            &query.at("drop"),
+            "stands beside keep, by which all that it does not name are dropped",
+            "write keep or drop",
         );
     }
-    rule.finish();
-    SiteRule { matches, set }
-}
-
-fn read_match(section: Section<'_>) -> Match {
-    let path = section.text("path").and_then(|at| {
-        let good = at.value.starts_with(['/', '*']);
-        if !good {
-            section.reject(&at, "matches no path", "begin it with \"/\" or \"*\"");
-        }
-        good.then(|| Glob::new(at.value))
-    });
-    let extensions = section.texts("extension").unwrap_or_default();
-    let matches = Match {
-        path,
-        extensions: extensions.iter().map(|at| at.value.trim_start_matches('.').to_ascii_lowercase()).collect(),
-        cookie: section.text("cookie").map(|at| at.value.to_owned()),
-        content_type: section.text("content_type").map(|at| Glob::new(&at.value.to_ascii_lowercase())),
-    };
-    section.finish();
-    matches
-}
-
-fn read_set(section: Section<'_>) -> Set {
-    let set = Set {
-        pass: section.boolean("pass"),
-        ttl: section.duration("ttl"),
-        strip_cookies: section.boolean("strip_cookies"),
-        store_cookies: section.boolean("store_cookies"),
-        request_headers: read_changes(&section, "request_headers"),
-        response_headers: read_changes(&section, "response_headers"),
-    };
-    section.finish();
-    set
-}
-
-/// Fields that frame a message or belong to the node; a rule can't touch them.
-const FIXED_FIELDS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "host",
-    "via",
-    crate::core::tier::TIER_FIELD,
-];
-
-fn read_changes(section: &Section<'_>, key: &'static str) -> Vec<HeaderChange> {
-    let Some(table) = section.section(key) else { return Vec::new() };
-    let mut changes = Vec::new();
-    for (name, value) in table.entries() {
-        let at = At { value: (), key: name.key.clone(), span: value.span() };
-        let field = HeaderName::from_bytes(name.value.as_bytes()).ok();
-        let change = match value.get_ref() {
-            DeValue::String(text) => HeaderValue::from_str(text).ok().map(Some),
-            DeValue::Boolean(false) => Some(None),
-            _ => None,
-        };
-        match (field, change) {
-            (Some(field), _) if FIXED_FIELDS.contains(&field.as_str()) => {
-                table.reject(&at, "a rule can't change this field", "remove it");
-            }
-            (Some(field), Some(change)) => changes.push((field, change)),
-            (None, _) => table.reject(&at, "is not a field name", "write it as in x-frame-options = \"DENY\""),
-            (_, None) => table.reject(&at, "is not a field value", "write a text, or false to remove the field"),
-        }
-    }
-    changes
+    query.finish();
+    rule
 }

@@ -92,7 +92,7 @@ fn mistakes_have_a_place_and_a_remedy() {
     check(
         "origin = \"www\"",
         "origin = \"www\"\ndefault_ttl = \"2h\"\nmax_ttl = \"1h\"",
-        &["12 sites[0].default_ttl: is longer than max_ttl"],
+        &["16 sites[0].default_ttl: is longer than max_ttl"],
     );
     check(
         "origin = \"www\"",
@@ -129,6 +129,180 @@ fn mistakes_have_a_place_and_a_remedy() {
         "nodes = [{",
         "nodes = [{ id = \"s\", role = \"shield\", public = \"127.0.0.2:1\", admin = \"127.0.0.2:2\" }, {",
         &["0 tier: is missing"],
+    );
+}
+
+/// The problems of [`SMALL`] with more in the table of its site, without their lines.
+fn check_site(more: &str, want: &[&str]) {
+    let problems = match parse(&SMALL.replacen("origin = \"www\"", &format!("origin = \"www\"\n{more}"), 1)) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.list,
+    };
+    let got: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.key, p.what)).collect();
+    assert_eq!(got, want, "{more}");
+    for problem in problems {
+        assert!(problem.line > 0 && !problem.hint.is_empty(), "{problem:?}");
+    }
+}
+
+#[test]
+fn directives_and_tags_stand_in_fields_of_their_own() {
+    check_site(
+        "targeted_fields = [\"Tidewall-Control\", \"X-CDN\", \"CDN-Cache-Control\", \"Surrogate-Control\"]",
+        &[],
+    );
+    check_site("targeted_fields = []\ntag_fields = []", &[]);
+    check_site("tag_fields = [\"Surrogate-Key\", \"X-Tags\"]", &[]);
+    check_site(
+        "targeted_fields = [\"cache-control\"]",
+        &["sites[0].targeted_fields[0]: is what speaks to all caches, and counts where none of these fields is there"],
+    );
+    for field in ["Set-Cookie", "Expires", "Vary", "Content-Type", "Age", "Via", "Range", "Tidewall-Tier", "Location"] {
+        let means_more = |key: &str| format!("sites[0].{key}[0]: has a meaning of its own in a response");
+        check_site(&format!("targeted_fields = [{field:?}]"), &[&means_more("targeted_fields")]);
+        check_site(&format!("tag_fields = [{field:?}]"), &[&means_more("tag_fields")]);
+    }
+    for field in ["Content-Length", "Transfer-Encoding", "Cache-Control", "CDN-Cache-Control", "ETag"] {
+        check_site(
+            &format!("tag_fields = [{field:?}]"),
+            &["sites[0].tag_fields[0]: has a meaning of its own in a response"],
+        );
+    }
+    check_site(
+        "tag_fields = [\"X-A\"]\ntargeted_fields = [\"x-a\"]",
+        &["sites[0].targeted_fields: has x-a, which is one of tag_fields too"],
+    );
+    check_site(
+        "tag_fields = [\"X-A\", \"X-B\", \"x-a\"]",
+        &["sites[0].tag_fields[2]: is listed already, at sites[0].tag_fields[0]"],
+    );
+}
+
+#[test]
+fn a_query_has_one_rule() {
+    check_site("query = { keep = [] }", &[]);
+    check_site("query = { keep = [\"page\", \"q*\"], drop = [] }", &[]);
+    check_site(
+        "query = { keep = [\"page\"], drop = [\"utm_*\"] }",
+        &["sites[0].query.drop: stands beside keep, by which all that it does not name are dropped"],
+    );
+    check_site(
+        "query = { drop = [\"a\", \"b\", \"a\", \"*_x\", \"a=1\", \"\"] }",
+        &[
+            "sites[0].query.drop[2]: is listed already, at sites[0].query.drop[0]",
+            "sites[0].query.drop[3]: is the name of no parameter",
+            "sites[0].query.drop[4]: is the name of no parameter",
+            "sites[0].query.drop[5]: is the name of no parameter",
+        ],
+    );
+}
+
+#[test]
+fn a_rule_does_what_it_says() {
+    let check = |matches: &str, set: &str, want: &[&str]| {
+        let want: Vec<String> = want.iter().map(|want| format!("sites[0].rules[0].{want}")).collect();
+        let want: Vec<&str> = want.iter().map(String::as_str).collect();
+        check_site(&format!("[[sites.rules]]\nmatch = {{ {matches} }}\nset = {{ {set} }}"), &want);
+    };
+    check("", "request_headers = { accept-encoding = \"identity\", cookie = false, authorization = \"x\" }", &[]);
+    check(
+        "",
+        "response_headers = { cache-control = \"no-cache\", set-cookie = false, content-type = \"text/css\" }",
+        &[],
+    );
+    for field in ["range", "If-Range", "if-none-match", "if-modified-since", "expect", "cdn-loop", "keep-alive", "host"]
+    {
+        let want = format!("set.request_headers.{field}: a rule can't change this field");
+        check("", &format!("request_headers = {{ {field} = false }}"), &[&want]);
+    }
+    for field in ["age", "Date", "content-range", "content-length", "cache-status", "content-encoding", "tidewall-tier"]
+    {
+        let want = format!("set.response_headers.{field}: a rule can't change this field");
+        check("", &format!("response_headers = {{ {field} = \"x\" }}"), &[&want]);
+    }
+    check(
+        "",
+        "response_headers = { x-a = \"x\", X-A = false }",
+        &["set.response_headers.x-a: this field is changed already, written in another way"],
+    );
+    check("path = \"/\"", "", &["set: changes nothing"]);
+    check("", "pass = true, ttl = \"1h\"", &["set.ttl: has no effect on what goes past the cache"]);
+    check("", "pass = true, store_cookies = true", &["set.store_cookies: has no effect on what goes past the cache"]);
+    check(
+        "",
+        "strip_cookies = true, store_cookies = true",
+        &["set.store_cookies: stands beside strip_cookies, which leaves none to store"],
+    );
+    check("", "ttl = \"800d\"", &["set.ttl: is longer than max_ttl"]);
+    let after = "can't depend on the content type, which is known only after the fetch";
+    check("content_type = \"text/*\"", "pass = true", &[&format!("set.pass: {after}")]);
+    check(
+        "content_type = \"text/*\"",
+        "request_headers = { x-a = \"x\" }",
+        &[&format!("set.request_headers: {after}")],
+    );
+    check("extension = [\"css\", \".js\"]", "ttl = \"1h\"", &[]);
+    check(
+        "extension = [\"css\", \".CSS\", \"tar.gz\", \"\"], cookie = \"a=b\", content_type = \"html\"",
+        "ttl = \"1h\"",
+        &[
+            "match.extension[1]: is listed already, at sites[0].rules[0].match.extension[0]",
+            "match.extension[2]: is no extension",
+            "match.extension[3]: is no extension",
+            "match.cookie: is the name of no cookie",
+            "match.content_type: matches no content type",
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_a_mistake() {
+    check_site(
+        "max_ttl = \"1h\"\nnegative_ttl = { 404 = \"2h\" }",
+        &["sites[0].negative_ttl.404: is longer than max_ttl"],
+    );
+    let to = |text: &str| format!("env = \"T\"\n[[tokens]]\nid = \"b\"\n{text}");
+    check("env = \"T\"", &to("role = \"purge\"\nsites = [\"docs\"]\nenv = \"U\""), &[]);
+    check(
+        "env = \"T\"",
+        &to("role = \"admin\"\nsites = [\"docs\"]\nenv = \"U\""),
+        &["24 tokens[1].sites: does not bound what a token with role = \"admin\" may do"],
+    );
+    check("env = \"T\"", &to("role = \"purge\"\nsites = []\nenv = \"U\""), &["24 tokens[1].sites: names no site"]);
+    check(
+        "env = \"T\"",
+        &to("role = \"purge\"\nsites = [\"docs\", \"docs\"]\nenv = \"U\""),
+        &["24 tokens[1].sites[1]: is listed already, at tokens[1].sites[0]"],
+    );
+    let url = "url = \"http://127.0.0.1:8000\"";
+    for key in ["sni = \"x\"", "ca_file = \"x\"", "verify = false"] {
+        let name = key.split(' ').next().unwrap_or_default();
+        let want = format!("11 origins[0].{name}: has no effect: an http origin has no certificate");
+        check(url, &format!("{url}\n{key}"), &[&want]);
+    }
+    check(
+        url,
+        "url = \"https://127.0.0.1:8000\"\nverify = false\nca_file = \"x\"",
+        &["12 origins[0].ca_file: has no effect beside verify = false, by which every certificate is taken"],
+    );
+}
+
+#[test]
+fn what_is_hardly_meant_is_a_warning() {
+    let warnings = |more: &str| {
+        let text = SMALL.replacen("origin = \"www\"", &format!("origin = \"www\"\n{more}"), 1);
+        parse(&text).unwrap_or_else(|problems| panic!("{problems}")).warnings
+    };
+    let cookies = "[[sites.rules]]\nset = { store_cookies = true }";
+    assert_eq!(warnings(""), []);
+    assert_eq!(warnings("store_posts = true"), []);
+    assert_eq!(warnings(cookies), []);
+    let [warning] = &warnings(&format!("store_posts = true\n{cookies}"))[..] else { panic!("one warning") };
+    assert_eq!((warning.line, warning.key.as_str()), (16, "sites[0].store_posts"));
+    let text = warning.in_file("fleet.toml").to_string();
+    assert!(
+        text.starts_with("fleet.toml:16: sites[0].store_posts = true: ") && text.contains("\n    hint: "),
+        "{text}"
     );
 }
 

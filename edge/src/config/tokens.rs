@@ -1,7 +1,7 @@
 //! Tokens of the admin API and other secrets: named in the fleet file, kept outside it.
 
 use super::nodes::{Unique, checked};
-use super::reader::Section;
+use super::reader::{At, Section};
 use super::sites::Site;
 use crate::core::id::{SiteId, TokenId};
 use std::path::{Path, PathBuf};
@@ -96,8 +96,15 @@ fn read_token(token: Section<'_>, sites: &[Site], names: &mut Unique, folder: &P
     let id = token.needed("id", "name the token, as in id = \"deploy\"");
     let id =
         id.and_then(|at| checked(&token, &at, TokenId::new)).inspect(|(id, at)| names.add(&token, id.as_str(), at));
-    let for_sites: Option<Vec<SiteId>> = token.texts("sites").map(|list| {
-        let known = |at: &super::reader::At<&str>| {
+    let for_sites: Option<Vec<SiteId>> = token.distinct("sites", str::to_owned).map(|list| {
+        if list.is_empty() {
+            token.reject(
+                &token.at("sites"),
+                "names no site",
+                "say which sites the token may purge, as in sites = [\"docs\"]",
+            );
+        }
+        let known = |at: &At<&str>| {
             let site = sites.iter().find(|site| site.id.as_str() == at.value);
             if site.is_none() {
                 token.reject(at, "is no site of this file", "name one of [[sites]]");
@@ -107,8 +114,13 @@ fn read_token(token: Section<'_>, sites: &[Site], names: &mut Unique, folder: &P
         list.iter().filter_map(known).collect()
     });
     let role = token.needed("role", "write role = \"read\", \"purge\" or \"admin\"").and_then(|at| match at.value {
-        "read" => Some(TokenRole::Read),
-        "admin" => Some(TokenRole::Admin),
+        "read" | "admin" => {
+            if for_sites.is_some() {
+                let what = format!("does not bound what a token with role = {:?} may do", at.value);
+                token.reject(&token.at("sites"), what, "remove it, or write role = \"purge\"");
+            }
+            Some(if at.value == "read" { TokenRole::Read } else { TokenRole::Admin })
+        }
         "purge" if for_sites.is_some() => for_sites.clone().map(TokenRole::Purge),
         "purge" => {
             token.missing("sites", "say which sites the token may purge, as in sites = [\"docs\"]");

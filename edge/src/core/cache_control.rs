@@ -11,13 +11,16 @@
 //! - A duration too large is 2³¹ seconds (§1.2.2).
 //! - `no-cache` and `private` with and without field names mean the whole response; so does a list of names that is
 //!   empty, can't be read, or names a field without which the rest would mean something else.
+//! - A member that is more than a directive and its argument (`no-store; max-age=60`, `no-cache private`) is several
+//!   directives of which none has the form that it should: those that forbid count, those that permit don't, and
+//!   durations can't be read.
 //! - A line whose quoted string doesn't end is read as if the quote were an ordinary character, permits nothing, and
 //!   its response must be validated before each reuse.
 
 pub mod fields;
 mod targeted;
 
-use fields::{Member, Quoting, is_inseparable, is_token, list_members, parse_digits, trim_ows, unquote};
+use fields::{Member, Quoting, is_inseparable, is_tchar, is_token, list_members, parse_digits, trim_ows, unquote};
 use http::header::{self, HeaderMap, HeaderName};
 use std::time::Duration;
 
@@ -96,7 +99,7 @@ impl ResponseDirectives {
         };
         let mut read = Self { source, ..Self::default() };
         for member in list_members(headers, &header::CACHE_CONTROL) {
-            read.take(&Directive::read(member.bytes));
+            Directive::all_in(member).for_each(|directive| read.take(&directive));
             if member.quoting == Quoting::Unclosed {
                 read.distrust();
             }
@@ -212,7 +215,7 @@ impl RequestDirectives {
             return read;
         }
         for member in list_members(headers, &header::CACHE_CONTROL) {
-            read.take(&Directive::read(member.bytes));
+            Directive::all_in(member).for_each(|directive| read.take(&directive));
         }
         read
     }
@@ -275,27 +278,36 @@ struct Directive<'a> {
     argument: Argument<'a>,
 }
 
+#[derive(Clone, Copy)]
 enum Argument<'a> {
     None,
     /// Token or quoted string, as it stands.
     Bytes(&'a [u8]),
-    /// Whitespace around the `=`, or nothing behind it.
+    /// Something else than an `=` and one of those.
     Malformed,
 }
 
 impl<'a> Directive<'a> {
-    fn read(member: &'a [u8]) -> Self {
-        let (name, argument) = match member.iter().position(|&byte| byte == b'=') {
-            None => (member, Argument::None),
-            Some(at) => {
-                let (name, argument) = (&member[..at], &member[at + 1..]);
-                let clean = trim_ows(name) == name && trim_ows(argument) == argument && !argument.is_empty();
-                (name, if clean { Argument::Bytes(argument) } else { Argument::Malformed })
-            }
+    /// The directives of a member: one, unless there is more in it than that. A list of them is separated by commas (RFC
+    /// 9111 §5.2), but origins write semicolons, or nothing but spaces.
+    fn all_in(member: Member<'a>) -> impl Iterator<Item = Self> {
+        let mut words = split_words(member.bytes, member.quoting).peekable();
+        let first = words.next().unwrap_or_default();
+        let is_alone = words.peek().is_none() && first.len() == member.bytes.len();
+        std::iter::once(first).chain(words).map(move |word| match is_alone {
+            true => Self::read(word),
+            false => Self { argument: Argument::Malformed, ..Self::read(word) },
+        })
+    }
+
+    fn read(word: &'a [u8]) -> Self {
+        let (name, rest) = word.split_at(word.iter().take_while(|&&byte| is_tchar(byte)).count());
+        let argument = match rest {
+            [] => Argument::None,
+            [b'=', argument @ ..] if !argument.is_empty() => Argument::Bytes(argument),
+            _ => Argument::Malformed,
         };
-        // A name that is not a token matches no directive; lossy reading can't turn it into one.
-        let name = String::from_utf8_lossy(trim_ows(name)).to_ascii_lowercase();
-        Self { name, argument }
+        Self { name: String::from_utf8_lossy(name).to_ascii_lowercase(), argument }
     }
 
     /// Without argument, as directives that permit must be.
@@ -324,6 +336,21 @@ impl<'a> Directive<'a> {
             },
         }
     }
+}
+
+/// What semicolons and whitespace outside quoted strings part a member into.
+fn split_words(member: &[u8], quoting: Quoting) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let words = member.split(move |&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if quoting == Quoting::Closed => quoted = !quoted,
+            _ => {}
+        }
+        !quoted && matches!(byte, b';' | b' ' | b'\t')
+    });
+    words.filter(|word| !word.is_empty())
 }
 
 /// Seconds as a duration of at most [`MAX_DELTA`].

@@ -10,7 +10,7 @@ use super::freshness::{Lifetime, LifetimePolicy, LifetimeSource};
 use super::partial::Part;
 use super::reference::same_origin_target;
 use super::time::{Timestamp, http_date_value, parse_http_date};
-use super::url::SiteUrl;
+use super::url::{QueryRule, SiteUrl};
 use super::validate::validators;
 use super::vary::{VaryRefusal, VaryRule};
 use head::{is_heuristically_cacheable, is_understood};
@@ -155,8 +155,15 @@ pub fn may_store(req: RequestHead<'_>, resp: ResponseHead<'_>, policy: &StorePol
 }
 
 /// Whether the response to a POST is what a GET of the same URL would get: it says so by `Content-Location`, and states
-/// its lifetime (RFC 9110 §9.3.3). Whether a GET's response like it may be stored is [`may_store`]'s to say.
-pub fn answers_get(method: &Method, url: &SiteUrl, resp: ResponseHead<'_>, policy: &LifetimePolicy) -> bool {
+/// its lifetime (RFC 9110 §9.3.3). URLs that are one by the site's rule for queries are the same. Whether a GET's response
+/// like it may be stored is [`may_store`]'s to say.
+pub fn answers_get(
+    method: &Method,
+    url: &SiteUrl,
+    query: &QueryRule,
+    resp: ResponseHead<'_>,
+    policy: &LifetimePolicy,
+) -> bool {
     let mut locations = resp.headers.get_all(header::CONTENT_LOCATION).iter();
     let location = locations.next().filter(|_| locations.next().is_none());
     let names_itself = location.and_then(|value| same_origin_target(url, value.as_bytes()));
@@ -166,7 +173,7 @@ pub fn answers_get(method: &Method, url: &SiteUrl, resp: ResponseHead<'_>, polic
     method == Method::POST
         && resp.status == StatusCode::OK
         && lifetime.source.is_explicit()
-        && names_itself.is_some_and(|(path, query)| (path, query) == (url.path.clone(), url.query.clone()))
+        && names_itself.is_some_and(|(path, named)| path == url.path && query.apply(named.as_deref()) == url.query)
 }
 
 /// The head to store for a response that [`may_store`] allowed (RFC 9111 §3.1): without the fields of one hop and those

@@ -5,7 +5,7 @@
 
 mod language;
 
-pub use language::{most_wanted_language, normalise_accept_language, sole_language};
+pub use language::{is_most_wanted, most_wanted_language, normalise_accept_language, sole_language};
 
 use super::cache_control::fields::{line_members, list_members, set_text, trim_ows};
 use http::HeaderValue;
@@ -57,7 +57,7 @@ pub enum AcceptLanguage {
     AsReceived,
     /// Without regard to the order of ranges of equal weight: see [`normalise_accept_language`]. The request that goes
     /// upstream must then carry the normalised value. And a response in the language that a request wants most answers
-    /// it, whatever else the request accepts.
+    /// it, whatever else the request accepts, if the request that it was fetched for wanted none more than that either.
     Normalised,
 }
 

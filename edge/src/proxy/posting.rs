@@ -53,7 +53,8 @@ pub(super) fn begin(
     let request = session.req_header();
     let (Some((url, site)), Some(fence)) = (&ctx.target, fence) else { return };
     let head = ResponseHead::new(response.status, &response.headers);
-    if ctx.posting.fetch.is_none() || !answers_get(&request.method, url, head, &site.store.lifetime) {
+    let answers_get = || answers_get(&request.method, url, &site.site.query, head, &site.store.lifetime);
+    if ctx.posting.fetch.is_none() || !answers_get() {
         return;
     }
     let mut as_get = request.headers.clone();

@@ -7,7 +7,7 @@ use crate::core::freshness::Freshness;
 use crate::core::key::CacheKey;
 use crate::core::partial::Part;
 use crate::core::purge::{Fence, Subject};
-use crate::core::vary::{VaryPolicy, VaryRule, most_wanted_language, sole_language};
+use crate::core::vary::{VaryPolicy, VaryRule, is_most_wanted, most_wanted_language, sole_language};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -135,15 +135,19 @@ impl Lookup {
         self.primary.variant(vary.variant_key(&self.request, self.vary_policy).0, generation)
     }
 
-    /// The key under which a response that varies like this is found by the language that this request wants most, or
-    /// that `response` is in.
+    /// The key under which a response that varies like this is found by the language that this request wants most, or that
+    /// `response` to it is in. `None` if the request doesn't want one language most; or if `response` is in none that it
+    /// wants most: what was made for another wish is nobody else's.
     pub(super) fn key_by_language(
         &self,
         vary: &VaryRule,
         generation: u64,
         response: Option<&HeaderMap>,
     ) -> Option<CacheKey> {
-        let language = response.map_or_else(|| most_wanted_language(&self.request), sole_language);
+        let language = match response {
+            None => most_wanted_language(&self.request),
+            Some(head) => sole_language(head).filter(|language| is_most_wanted(language, &self.request)),
+        };
         let key = vary.key_by_language(&self.request, self.vary_policy, language)?;
         Some(self.primary.variant(key.0, generation))
     }

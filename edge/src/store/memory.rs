@@ -201,12 +201,12 @@ impl MemoryStore {
 
     /// The complete response in the language that a request wants most, wherever it is stored.
     fn by_language(&self, lookup: &Lookup, way: &Way) -> Option<Arc<Entry>> {
-        let place_of = |response| lookup.key_by_language(&way.rule, way.generation, response);
-        let place = place_of(None)?;
+        let place = lookup.key_by_language(&way.rule, way.generation, None)?;
         let Some(Content::Also(key)) = self.content(&place) else { return None };
-        let entry = self.entry(&key)?;
-        // What has taken its place may be in another one.
-        (place_of(Some(&entry.head)) == Some(place)).then_some(entry)
+        // What has taken its place may be in another language.
+        let is_wanted =
+            |entry: &Arc<Entry>| lookup.key_by_language(&way.rule, way.generation, Some(&entry.head)).is_some();
+        self.entry(&key).filter(is_wanted)
     }
 
     /// The stored part, or the one that is arriving, that answers a request for a range.

@@ -101,11 +101,21 @@ async fn files_that_are_right() {
     let ended = command.run(&CHECK).await;
     check_ended(&ended, 0);
     assert!(ended.stdout.ends_with("good: 4 PoPs, 4 nodes, 2 sites\n"), "{ended:?}");
-    assert_eq!(ended.stderr, "");
+    // The one that the file itself speaks of.
+    let warning = format!("warning: {}:", command.file().display());
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with(&warning) && lines[1].starts_with("    hint: "), "{ended:?}");
     let ended = command.run(&CHECK_JSON).await;
     check_ended(&ended, 0);
     let outcome: Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!(outcome, serde_json::json!({ "ok": true, "pops": 4, "nodes": 4, "sites": 2 }));
+    let warnings = outcome["warnings"].as_array().expect("a list");
+    assert_eq!(warnings.iter().map(|warning| &warning["key"]).collect::<Vec<_>>(), ["sites[1].store_posts"]);
+    assert_eq!((&outcome["ok"], &outcome["pops"]), (&Value::Bool(true), &Value::from(4)));
+    assert_eq!((&outcome["nodes"], &outcome["sites"]), (&Value::from(4), &Value::from(2)));
+    let small = Command::with("");
+    let ended = small.run(&CHECK).await;
+    check_ended(&ended, 0);
+    assert_eq!(ended.stderr, "");
     // The file may be named by the environment.
     let file = command.file().display().to_string();
     let ended = Command::with("").env("TIDEWALL_CONFIG", &file).run(&["check"]).await;

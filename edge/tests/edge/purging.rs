@@ -3,6 +3,7 @@
 mod admission;
 mod heads;
 mod in_flight;
+mod limits;
 mod promise;
 mod selectors;
 mod soft;

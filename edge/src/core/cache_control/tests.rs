@@ -118,6 +118,54 @@ fn what_forbids_counts_with_any_argument() {
 }
 
 #[test]
+fn what_forbids_counts_with_junk_behind_it() {
+    let zero = Some(Duration::ZERO);
+    check(&["no-store; max-age=60"], |d| (d.no_store, d.max_age) = (true, zero));
+    check(&["max-age=60; no-store"], |d| (d.no_store, d.max_age) = (true, zero));
+    check(&["max-age=60;no-store;"], |d| (d.no_store, d.max_age) = (true, zero));
+    check(&["Private;max-age=60, s-maxage=5"], |d| {
+        d.private = Some(FieldScope::Whole);
+        d.max_age = zero;
+        d.s_maxage = Some(secs(5));
+    });
+    check(&["public, max-age=60 no-cache; must-revalidate"], |d| {
+        d.public = true;
+        d.max_age = zero;
+        d.no_cache = Some(FieldScope::Whole);
+        d.must_revalidate = true;
+    });
+    check(&["private=\"x-a\"; max-age=60"], |d| {
+        d.private = Some(FieldScope::Whole);
+        d.max_age = zero;
+    });
+    check(&["no-store/", "no-cache:1", "private\"x-a\"", "must-revalidate@"], |d| {
+        d.no_store = true;
+        d.no_cache = Some(FieldScope::Whole);
+        d.private = Some(FieldScope::Whole);
+        d.must_revalidate = true;
+    });
+    check(&["no-store;"], |d| d.no_store = true);
+    for another_name in
+        ["x-no-store; y", "no-stored", "no-store-x;", "/no-store", "ext=\"a; no-store private\"", "a=no-store"]
+    {
+        check(&[another_name], |_| {});
+    }
+}
+
+#[test]
+fn what_permits_does_not_count_with_junk() {
+    for junk in ["public;", "public; x", "x public", "public/", "immutable; x=y", "must-understand public"] {
+        check(&[junk], |_| {});
+    }
+    check(&["max-age;60", "max-age:60", "stale-if-error=60; x"], |d| {
+        (d.max_age, d.stale_if_error) = (Some(Duration::ZERO), Some(Duration::ZERO));
+    });
+    check_request(&[("cache-control", "max-stale=60; no-cache")], |d| {
+        (d.max_stale, d.no_cache) = (Some(MaxStale::UpTo(Duration::ZERO)), true);
+    });
+}
+
+#[test]
 fn what_permits_counts_only_as_it_should_be() {
     check(&["public=1, immutable=x, must-understand="], |_| {});
     check(&["public, immutable, must-understand"], |d| {
@@ -209,6 +257,13 @@ proptest! {
         let read = effective_directives(&headers, &DEFAULT_TARGET_LIST);
         prop_assert!(read.max_age.is_none_or(|age| age <= MAX_DELTA));
         let _ = (RequestDirectives::from_headers(&headers), ResponseDirectives::from_cache_control(&headers));
+    }
+
+    #[test]
+    fn no_store_is_not_lost_for_what_is_behind_it(junk in "[; \t/:@][;a-z0-9= /:@]{0,12}") {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CACHE_CONTROL, HeaderValue::try_from(format!("max-age=60, no-store{junk}")).unwrap());
+        prop_assert!(ResponseDirectives::from_cache_control(&headers).no_store);
     }
 
     #[test]

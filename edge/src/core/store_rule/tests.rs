@@ -231,3 +231,32 @@ proptest! {
         prop_assert!(stored.contains_key(header::DATE));
     }
 }
+
+#[test]
+fn a_post_that_names_its_own_url_by_the_sites_rule_for_queries_answers_a_get() {
+    let url = SiteUrl {
+        site: crate::core::id::SiteId::new("docs").unwrap(),
+        scheme: crate::core::url::Scheme::Http,
+        host: "a.example".into(),
+        path: "/a".into(),
+        query: Some("a=1&b=2".into()),
+    };
+    let sorted = QueryRule { sort: true, drop: vec!["utm_*".into()], keep: None };
+    let answers = |query: &QueryRule, location| {
+        let head = headers(&[FRESH, ("content-location", location)]);
+        let resp = ResponseHead::new(StatusCode::OK, &head);
+        answers_get(&Method::POST, &url, query, resp, &LifetimePolicy::default())
+    };
+    for (location, as_it_is, by_rule) in [
+        ("/a?a=1&b=2", true, true),
+        ("?b=2&a=1", false, true),
+        ("/a?b=2&utm_source=x&a=1", false, true),
+        ("?b=2&a=2", false, false),
+        ("/a", false, false),
+        ("/a?utm_source=x", false, false),
+        ("/A?a=1&b=2", false, false),
+    ] {
+        assert_eq!(answers(&QueryRule::default(), location), as_it_is, "{location}");
+        assert_eq!(answers(&sorted, location), by_rule, "{location}");
+    }
+}

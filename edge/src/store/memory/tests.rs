@@ -6,7 +6,7 @@ use crate::core::purge::Subject;
 use crate::core::store_rule::ResponseHead;
 use crate::core::time::Timestamp;
 use crate::core::url::{Scheme, SiteUrl};
-use crate::core::vary::{VaryPolicy, VaryRule};
+use crate::core::vary::{AcceptLanguage, VaryPolicy, VaryRule};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::sync::Weak;
@@ -359,4 +359,37 @@ async fn what_is_too_large_is_not_kept() {
     assert!(store.lookup(&request, |_| true).is_none());
     let stats = store.stats();
     assert_eq!((stats.objects, stats.fills_in_flight, stats.fills_failed), (0, 0, 0));
+}
+
+/// A request for languages, which are compared in one form.
+fn wanting(languages: &'static str) -> Lookup {
+    let mut lookup = lookup("/a", languages, 1);
+    lookup.vary_policy.accept_language = AcceptLanguage::Normalised;
+    lookup
+}
+
+/// What a site's origin sends to who asks for these languages.
+fn in_language(language: &'static str) -> Plan {
+    let mut plan = plan("/a", Some("Accept-Language"));
+    plan.head.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language));
+    plan
+}
+
+#[tokio::test]
+async fn only_who_wants_a_language_most_has_its_response_found_by_it() {
+    for (asked, language, will_do) in [
+        ("de, en;q=0.5", "de", true),
+        ("en, de;q=0.5", "de", false),
+        ("de, en", "de", true),
+        ("en, fr", "de", false),
+        ("de, en;q=1.5", "de", false),
+        ("de, en;q=0.5, x--y;q=0.1", "de", false),
+        ("de, *-x;q=0.1", "de", false),
+        ("de, waytoolong;q=0.1", "de", false),
+        ("*, de;q=0.5", "de", false),
+    ] {
+        let store = store(64 * MIB, MIB);
+        fill(&store, &wanting(asked), in_language(language), b"hallo").await;
+        assert_eq!(stored(&store, &wanting("de")).is_some(), will_do, "{asked}");
+    }
 }

@@ -38,9 +38,8 @@ fn check(got: (bool, Vec<String>, Option<String>), stored: bool, cookies: &[&str
 const STORE: &str = "[[sites.rules]]\nset = { store_cookies = true }";
 const STRIP: &str = "[[sites.rules]]\nset = { strip_cookies = true }";
 const STRIP_TEXT: &str = "[[sites.rules]]\nmatch = { content_type = \"text/*\" }\nset = { strip_cookies = true }";
-const BOTH: &str = "[[sites.rules]]\nset = { store_cookies = true, strip_cookies = true }";
-const ELSEWHERE: &str =
-    "[[sites.rules]]\nmatch = { path = \"/b\" }\nset = { store_cookies = true, strip_cookies = true }";
+const BOTH: &str = "[[sites.rules]]\nset = { store_cookies = true }\n[[sites.rules]]\nset = { strip_cookies = true }";
+const ELSEWHERE: &str = "[[sites.rules]]\nmatch = { path = \"/b\" }\nset = { store_cookies = true }\n[[sites.rules]]\nmatch = { path = \"/b\" }\nset = { strip_cookies = true }";
 const NOT_HERE: &str = "[[sites.rules]]\nset = { store_cookies = true }\n[[sites.rules]]\nmatch = { path = \"/a\" }\nset = { store_cookies = false }";
 
 #[tokio::test]

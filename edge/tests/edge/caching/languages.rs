@@ -80,6 +80,19 @@ async fn a_response_in_the_language_that_is_wanted_most_will_do() {
     }
 }
 
+/// An origin may write into its response what the request says: nobody's request makes it one for others.
+#[tokio::test]
+async fn what_was_made_for_another_wish_is_nobody_elses() {
+    for asked in ["de, <b>;q=0.1", "de, x--x;q=0.1", "de, somebodys;q=0.1", "de;q=0.5, en", "en, fr", "de, en;q=1.1"] {
+        let stage = Stage::with_site(NORMALISE).await;
+        stage.origin.next("/a", in_language("reflected", "de"));
+        stage.origin.on("/a", in_language("hallo", "de"));
+        expect(&stage.send(&wanting("/a", asked)).await, 200, "reflected", Outcome::Miss);
+        expect(&stage.send(&wanting("/a", "de")).await, 200, "hallo", Outcome::Miss);
+        expect(&stage.send(&wanting("/a", "de, it;q=0.1")).await, 200, "hallo", Outcome::Hit);
+    }
+}
+
 #[tokio::test]
 async fn other_fields_must_match_all_the_same() {
     let stage = Stage::with_site(NORMALISE).await;

@@ -121,6 +121,19 @@ async fn other_answers_do_not() {
 }
 
 #[tokio::test]
+async fn its_own_url_is_the_one_by_the_sites_rule_for_queries() {
+    let stage = Stage::with_site("store_posts = true\nquery = { sort = true, drop = [\"utm_*\"] }").await;
+    for (n, location) in ["/a?x=1&y=2", "/a?y=2&x=1", "?y=2&utm_source=z&x=1"].into_iter().enumerate() {
+        stage.origin.next("/a?x=1&y=2", posted(location));
+        stage.origin.on("/a?x=1&y=2", Script::ok("got").field("Cache-Control", "no-store"));
+        stage.send(&post("/a?y=2&x=1")).await;
+        expect(&stage.get("/a?utm_source=w&x=1&y=2").await, 200, "posted", Outcome::Hit);
+        assert_eq!(stage.origin.count("/a?x=1&y=2"), n + 1);
+    }
+    assert!(!answers(&stage, &post("/a?x=1"), "/a?x=1", posted("/a?y=1")).await);
+}
+
+#[tokio::test]
 async fn a_site_may_have_it_passed() {
     let stage =
         Stage::with_site("store_posts = true\n[[sites.rules]]\nmatch = { path = \"/api/*\" }\nset = { pass = true }")

@@ -28,6 +28,16 @@ async fn parts_come_from_the_store() {
         ("bytes=-3", "789", "bytes 7-9/10"),
         ("bytes=-99", BODY, "bytes 0-9/10"),
         ("bytes=8-99", "89", "bytes 8-9/10"),
+        ("bytes=0-18446744073709551616", BODY, "bytes 0-9/10"),
+        ("bytes=-18446744073709551615", BODY, "bytes 0-9/10"),
+        ("bytes=-18446744073709551616", BODY, "bytes 0-9/10"),
+        ("bytes=-99999999999999999999999999", BODY, "bytes 0-9/10"),
+        ("Bytes=2-4", "234", "bytes 2-4/10"),
+        // RFC 9110 §5.6.1: empty members of a list count for nothing.
+        ("bytes=0-1,", "01", "bytes 0-1/10"),
+        ("bytes=,0-1", "01", "bytes 0-1/10"),
+        ("bytes= , ,,2-4 , ", "234", "bytes 2-4/10"),
+        ("bytes=0-1,20-30", "01", "bytes 0-1/10"),
     ] {
         let reply = stage.send(&range("/a", asked)).await;
         expect(&reply, 206, body, Outcome::Hit);
@@ -41,8 +51,9 @@ async fn parts_come_from_the_store() {
 #[tokio::test]
 async fn several_parts_come_as_multipart() {
     let stage = stored("\"v1\"").await;
-    let reply = stage.send(&range("/a", "bytes=0-1, 4-5,-1")).await;
+    let reply = stage.send(&range("/a", "bytes=,0-1, 4-5,,-1,")).await;
     assert_eq!((reply.status.as_u16(), outcome(&reply)), (206, Outcome::Hit));
+    assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
     let media = reply.header("content-type").expect("a type");
     let boundary = media.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| panic!("{media}"));
     let text = reply.text();
@@ -53,11 +64,42 @@ async fn several_parts_come_as_multipart() {
     assert!(text.contains("bytes 4-5/10"), "{text}");
 }
 
+/// RFC 9110 §14.1.2: the last 2⁶⁴ bytes are all there are.
+#[tokio::test]
+async fn a_suffix_of_any_length_is_at_most_the_whole_on_each_path() {
+    let longest = "bytes=-18446744073709551616";
+    let stage = Stage::with_site("client_directives = \"all\"").await;
+    stage.origin.next("/a", Script::cached(BODY).field("ETag", "\"1\""));
+    stage.origin.on("/a", Script::not_modified().field("ETag", "\"1\""));
+    let validated = range("/a", longest).with("Cache-Control", "no-cache");
+    for (ask, did) in
+        [(range("/a", longest), Outcome::Miss), (range("/a", longest), Outcome::Hit), (validated, Outcome::Revalidated)]
+    {
+        let reply = stage.send(&ask).await;
+        expect(&reply, 206, BODY, did);
+        assert_eq!(reply.header("content-range"), Some("bytes 0-9/10"));
+        stage.origin.answered("/a", 1).await;
+        crate::stage::eventually("it is stored", async || outcome(&stage.get("/a").await) == Outcome::Hit).await;
+    }
+    stage.origin.on("/b", Script::ok(BODY).field("Cache-Control", "no-store"));
+    let reply = stage.send(&range("/b", longest)).await;
+    assert!(
+        matches!(reply.status.as_u16(), 200 | 206) && reply.text() == BODY,
+        "{}: {:?}",
+        reply.status,
+        reply.headers
+    );
+    let stage = Stage::with_site("range_miss = \"forward\"").await;
+    stage.origin.on("/a", Script::cached(BODY).field("ETag", "\"1\"").ranged());
+    stage.get("/a").await;
+    expect(&stage.send(&range("/a", longest)).await, 206, BODY, Outcome::Hit);
+}
+
 #[tokio::test]
 async fn what_is_no_range_gets_the_whole() {
     let stage = stored("\"v1\"").await;
     let many = format!("bytes={}", vec!["0-"; 100].join(","));
-    for asked in ["lines=1-2", "bytes=x", "bytes=3-1", "bytes=0-5,2-7", &many] {
+    for asked in ["lines=1-2", "bytes=x", "bytes=3-1", "bytes=0-5,2-7", "bytes=4-5,0-1", "bytes=,", &many] {
         let reply = stage.send(&range("/a", asked)).await;
         expect(&reply, 200, BODY, Outcome::Hit);
     }

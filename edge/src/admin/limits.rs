@@ -1,0 +1,161 @@
+//! What the admin server takes of a client, in bytes and in time. It is not configurable: its clients are programs of
+//! the fleet's operators, and what they send is small.
+
+use super::Denied;
+use crate::wire::purge::MAX_BODY_BYTES;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, StatusCode, header};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Connections open at once: far more than there are programs that purge, poll or probe one node. See
+/// [`super::places`] for who has to go when more come.
+pub(super) const CONNECTIONS: usize = 64;
+
+/// Connections that are told at the same time that there is no place for them; yet more are just closed.
+pub(super) const REFUSALS: usize = 64;
+
+/// Bytes of a request's head; a larger one gets 431. Tokens are the longest thing in it.
+pub(super) const HEAD_BYTES: usize = 16 << 10;
+
+/// Fields of a request's head; more get 431.
+pub(super) const HEAD_FIELDS: usize = 64;
+
+/// For a whole head, and so for the pause between two requests of a connection; then 408, or the end of the connection if
+/// nothing has come of the next request.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// For a whole body; then 408. The largest takes no longer at 5 Mbit/s.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// For a write to make progress; then the connection is closed.
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// For a client that still sends what nobody reads to take its answer, and how much of that is read: an answer is lost
+/// with a connection that is closed on bytes that have not been read.
+pub(super) const LINGER_TIME: Duration = Duration::from_secs(5);
+pub(super) const LINGER_BYTES: usize = 2 * MAX_BODY_BYTES;
+
+/// Bodies longer than this take turns, so that no number of them takes more memory than [`LARGE_BODIES`] of the largest.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+
+/// Bodies that are longer than small ones, in memory at once.
+const LARGE_BODIES: usize = 4;
+
+static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES);
+
+/// A request's body, which counts among the large ones for as long as it is held.
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    _turn: Option<SemaphorePermit<'static>>,
+}
+
+/// Reads a body of at most [`MAX_BODY_BYTES`], within [`BODY_TIME`]. Call it for clients that may do what they ask for: of
+/// anybody else's body nothing is read.
+pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Received, Denied> {
+    read_within(BODY_TIME, headers, body).await
+}
+
+async fn read_within(time: Duration, headers: &HeaderMap, body: Body) -> Result<Received, Denied> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(Denied::too_large(MAX_BODY_BYTES));
+    }
+    let mut waits = false;
+    match tokio::time::timeout(time, read_all(body, &mut waits)).await {
+        Ok(read) => read,
+        Err(_) if waits => Err(Denied {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: "other large requests are being read".into(),
+            hint: Some("try again, or send fewer targets at a time".into()),
+        }),
+        Err(_) => Err(Denied {
+            status: StatusCode::REQUEST_TIMEOUT,
+            error: format!("the body did not come within {} s", time.as_secs()),
+            hint: Some("send it again, or fewer targets at a time".into()),
+        }),
+    }
+}
+
+/// `waits` is set while it is not the client that lets us wait.
+async fn read_all(mut body: Body, waits: &mut bool) -> Result<Received, Denied> {
+    let mut received = Received { bytes: Vec::new(), _turn: None };
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame =
+            frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
+        let Ok(part) = frame.into_data() else { continue };
+        let length = received.bytes.len() + part.len();
+        if length > MAX_BODY_BYTES {
+            return Err(Denied::too_large(MAX_BODY_BYTES));
+        }
+        if length > SMALL_BODY_BYTES && received._turn.is_none() {
+            *waits = true;
+            received._turn = TURNS.acquire().await.ok();
+            *waits = false;
+        }
+        received.bytes.extend_from_slice(&part);
+    }
+    Ok(received)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use bytes::Bytes;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+
+    /// A body of so many bytes, in parts, which may never end.
+    struct Parts {
+        bytes: usize,
+        ends: bool,
+    }
+
+    impl HttpBody for Parts {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let part = self.bytes.min(SMALL_BODY_BYTES);
+            self.bytes -= part;
+            match part {
+                0 if self.ends => Poll::Ready(None),
+                0 => Poll::Pending,
+                part => Poll::Ready(Some(Ok(Frame::data(vec![b'x'; part].into())))),
+            }
+        }
+    }
+
+    async fn read(bytes: usize, ends: bool) -> Result<Received, StatusCode> {
+        let read = read_within(Duration::from_millis(20), &HeaderMap::new(), Body::new(Parts { bytes, ends })).await;
+        read.map_err(|denied| denied.status)
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded_in_size_time_and_number() {
+        for bytes in [0, 10, SMALL_BODY_BYTES, SMALL_BODY_BYTES + 1, MAX_BODY_BYTES] {
+            assert_eq!(read(bytes, true).await.map(|received| received.bytes.len()), Ok(bytes));
+        }
+        assert_eq!(read(MAX_BODY_BYTES + 1, true).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        for bytes in [0, 10, SMALL_BODY_BYTES + 1] {
+            assert_eq!(read(bytes, false).await.err(), Some(StatusCode::REQUEST_TIMEOUT), "{bytes}");
+        }
+        // What is too large by its own word is not read at all.
+        let announced = HeaderValue::from(MAX_BODY_BYTES + 1);
+        let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, announced)]);
+        let refused = read_body(&headers, Body::new(Parts { bytes: 0, ends: false })).await;
+        assert_eq!(refused.err().map(|denied| denied.status), Some(StatusCode::PAYLOAD_TOO_LARGE));
+
+        let mut held = Vec::new();
+        for _ in 0..LARGE_BODIES {
+            held.push(read(SMALL_BODY_BYTES + 1, true).await.expect("its turn"));
+        }
+        assert_eq!(read(SMALL_BODY_BYTES + 1, true).await.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(read(SMALL_BODY_BYTES, true).await.is_ok(), "small ones don't wait");
+        held.pop();
+        assert!(read(SMALL_BODY_BYTES + 1, true).await.is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+//! What the admin server takes of its clients: none of them keeps the others from it.
+
+use crate::stage::{Stage, eventually, url};
+use crate::support::{Client, HOST, Reply};
+use edge::wire::admin::ErrorReply;
+use edge::wire::purge::{MAX_BODY_BYTES, Mode};
+
+/// As many connections as the admin server takes.
+const CONNECTIONS: usize = 64;
+
+async fn connect(stage: &Stage) -> Client {
+    Client::connect(stage.node().admin_addr()).await
+}
+
+/// The head of a purge by this token, with a body of so many bytes to come.
+fn head(token: &str, fields: &str, bytes: usize) -> String {
+    format!(
+        "POST /purges HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n{fields}Content-Length: {bytes}\r\n\r\n"
+    )
+}
+
+const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[track_caller]
+fn check_refused(reply: &Reply, status: u16) {
+    assert_eq!((reply.status, reply.closes()), (status, true), "{reply:?}");
+    let error: ErrorReply = serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("{}", reply.text()));
+    assert!(error.hint.is_some(), "it says what to do: {error:?}");
+}
+
+#[tokio::test]
+async fn a_head_is_bounded() {
+    let stage = Stage::new().await;
+    for (n, text) in [
+        format!("GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(20 << 10)),
+        format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(64)),
+        format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(1 << 20)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = connect(&stage).await;
+        let status = client.exchange(text).await.status;
+        assert!(matches!(status, 431 | 414), "{n}: {status}");
+        client.closed().await;
+    }
+    assert_eq!(connect(&stage).await.exchange(HEALTH).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_must_come_in_time() {
+    let stage = Stage::new().await;
+    let mut silent = connect(&stage).await;
+    let mut begun = connect(&stage).await;
+    begun.send("GET /health HTTP/1.1\r\nHo").await;
+    let mut second = connect(&stage).await;
+    assert_eq!(second.exchange(HEALTH).await.status, 200);
+    second.send("GET /health HTTP/1.1\r\n").await;
+    check_refused(&begun.reply().await, 408);
+    check_refused(&second.reply().await, 408);
+    silent.closed().await;
+}
+
+#[tokio::test]
+async fn of_a_body_that_may_not_be_sent_nothing_is_read() {
+    let stage = Stage::new().await;
+    let secrets = stage.fleet.secrets();
+    for (token, status) in [("wrong", 401), (secrets.read.as_str(), 403)] {
+        // It is answered before the body comes, and not told to send it.
+        let mut client = connect(&stage).await;
+        let reply = client.exchange(head(token, "Expect: 100-continue\r\n", 1000)).await;
+        assert_eq!((reply.status, reply.closes()), (status, true), "{reply:?}");
+        client.closed().await;
+    }
+    let mut client = connect(&stage).await;
+    let reply = client.exchange(head(&secrets.admin, "Expect: 100-continue\r\n", MAX_BODY_BYTES + 1)).await;
+    assert_eq!((reply.status, reply.closes()), (413, true), "{reply:?}");
+}
+
+/// Silence and trickles give way to requests.
+#[tokio::test]
+async fn connections_without_a_request_keep_nobody_out() {
+    let stage = Stage::new().await;
+    let mut open = Vec::new();
+    for n in 0..5 * CONNECTIONS {
+        let mut client = connect(&stage).await;
+        if n % 2 == 0 {
+            client.send("GET /health HTTP/1.1\r\nX").await;
+        }
+        open.push(client);
+        if n % 50 == 0 {
+            assert_eq!(connect(&stage).await.exchange(HEALTH).await.status, 200);
+        }
+    }
+    assert_eq!(stage.purge(Mode::Hard, &[url("/a")]).await.applied_seq, 1);
+    assert_eq!(connect(&stage).await.exchange(HEALTH).await.status, 200);
+    // The last one was not driven out.
+    let mut last = open.pop().expect("many");
+    assert_eq!(last.exchange(HEALTH).await.status, 200);
+    // Who had said something is told.
+    check_refused(&open.swap_remove(0).reply().await, 503);
+}
+
+/// Requests don't give way to others: there are so many at once, and no more.
+#[tokio::test]
+async fn connections_with_a_request_have_a_bound() {
+    let stage = Stage::new().await;
+    let body = serde_json::json!({ "targets": [url("/a")] }).to_string();
+    let mut busy = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut client = connect(&stage).await;
+        // Told to go on: it has its place.
+        client.send(head(&stage.fleet.secrets().admin, "Expect: 100-continue\r\n", body.len())).await;
+        assert_eq!(client.bytes(12).await, b"HTTP/1.1 100");
+        busy.push(client);
+    }
+    let reply = connect(&stage).await.reply().await;
+    check_refused(&reply, 503);
+    assert!(reply.header("retry-after").is_some());
+    let mut first = busy.pop().expect("many");
+    first.send(&body).await;
+    eventually("a place is free", async || connect(&stage).await.exchange(HEALTH).await.status == 200).await;
+}
