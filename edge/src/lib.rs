@@ -21,6 +21,8 @@ pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod data_folder;
 #[cfg(feature = "server")]
+pub mod follow;
+#[cfg(feature = "server")]
 pub mod log_home;
 #[cfg(feature = "server")]
 pub mod node;

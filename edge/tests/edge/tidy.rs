@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 600;
 
 /// The layer of each top-level module of `edge`: a file may use modules of its own layer and below.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("core", 10),
     ("config", 20),
     ("wire", 20),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, u8); 21] = [
     ("telemetry", 31),
     ("data_folder", 32),
     ("log_home", 32),
+    ("follow", 33),
     ("purge_log", 32),
     ("store", 33),
     ("upstream", 34),

@@ -1,0 +1,237 @@
+use super::*;
+use crate::core::id::{NodeId, SiteId, TokenId};
+use crate::core::log::{Member, Position, Purge, RecordId};
+use crate::core::purge::{Mode, Selector};
+use crate::core::time::Timestamp;
+use crate::data_folder::Known;
+use crate::log_home::{Entry, FileHome, LogHome, Retention};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+fn id(text: &str) -> RecordId {
+    RecordId::new(text).expect("a good id")
+}
+
+fn member(node: &str, boot: &str, folder: &str) -> Member {
+    Member { node: NodeId::new(node).expect("a good name"), boot: id(boot), folder: id(folder) }
+}
+
+fn purge(name: &str) -> Entry {
+    Entry::Purge(Purge {
+        id: id(name),
+        digest: [1; 16],
+        by: TokenId::new("deploy").expect("a good name"),
+        mode: Mode::Hard,
+        selectors: vec![Selector::Site { site: SiteId::new("docs").expect("a good name") }],
+    })
+}
+
+fn home(folder: &tempfile::TempDir) -> Arc<FileHome> {
+    let retention = Retention { age: Duration::from_secs(3600), count: u64::MAX };
+    Arc::new(FileHome::open(&folder.path().join("log"), retention).expect("a log"))
+}
+
+/// A node that notes what it is told.
+#[derive(Debug, Default)]
+struct Noted {
+    did: Mutex<Vec<String>>,
+    known: Mutex<Option<Known>>,
+}
+
+impl Noted {
+    fn note(&self, what: String) {
+        let mut did = self.did.lock();
+        if did.last() != Some(&what) {
+            did.push(what);
+        }
+    }
+
+    fn did(&self) -> Vec<String> {
+        self.did.lock().clone()
+    }
+}
+
+impl Applies for Noted {
+    fn purge(&self, at: Position, purge: &Purge, _: Timestamp) {
+        self.note(format!("purge {} at {at}", purge.id));
+    }
+
+    fn hide_all(&self, upto: Position) {
+        self.note(format!("hide all to {upto}"));
+    }
+
+    fn pass(&self, at: Position) {
+        self.note(format!("pass {at}"));
+    }
+
+    fn caught_up(&self, is_so: bool) {
+        if is_so {
+            self.note("caught up".to_owned());
+        }
+    }
+
+    fn knows(&self, known: Known) {
+        *self.known.lock() = Some(known);
+    }
+}
+
+/// A node that follows, in tasks of their own.
+struct Node {
+    noted: Arc<Noted>,
+    task: tokio::task::JoinHandle<(NodeSide, Ended)>,
+}
+
+impl Node {
+    fn start(home: &Arc<FileHome>, side: NodeSide) -> Self {
+        let (mut end, of_home) = End::pair();
+        let home: Arc<dyn LogHome> = home.clone();
+        tokio::spawn(attend(home, of_home));
+        let noted = Arc::new(Noted::default());
+        let (mut side, applies) = (side, noted.clone());
+        let task = tokio::spawn(async move {
+            let ended = side.follow(&mut end, applies.as_ref()).await;
+            (side, ended)
+        });
+        Self { noted, task }
+    }
+
+    fn new(home: &Arc<FileHome>, member: Member, known: Known) -> Self {
+        Self::start(home, NodeSide::new(member, known))
+    }
+
+    async fn did(&self, count: usize) -> Vec<String> {
+        for _ in 0..2000 {
+            if self.noted.did().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.noted.did()
+    }
+}
+
+async fn proven(home: &FileHome, at: Position) {
+    let mut receipts = home.receipts();
+    while !home.unproven(at).is_empty() {
+        tokio::time::timeout(Duration::from_secs(20), receipts.changed()).await.expect("soon").expect("a home");
+    }
+}
+
+#[tokio::test]
+async fn a_purge_reaches_whoever_follows_and_is_proven() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let fra = Node::new(&home, member("fra-1", "b1", "f1"), Known::NOTHING);
+    let sin = Node::new(&home, member("sin-1", "b2", "f2"), Known::NOTHING);
+    fra.did(2).await;
+    sin.did(2).await;
+    let at = home.append(purge("a")).await.expect("it is recorded").position;
+    proven(&home, at).await;
+    for node in [&fra, &sin] {
+        let did = node.noted.did();
+        assert!(did[0].starts_with("hide all to 1."), "{did:?}");
+        assert!(did.contains(&format!("purge a at {at}")), "{did:?}");
+    }
+    assert_eq!(home.applied(&member("fra-1", "b1", "f1")), Some(at));
+}
+
+#[tokio::test]
+async fn who_was_away_gets_what_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let fra = Node::new(&home, member("fra-1", "b1", "f1"), Known::NOTHING);
+    fra.did(2).await;
+    let first = home.append(purge("a")).await.expect("it is recorded").position;
+    proven(&home, first).await;
+    let known = fra.noted.known.lock().expect("it knows something");
+    fra.task.abort();
+    let mut last = first;
+    for name in ["b", "c"] {
+        last = home.append(purge(name)).await.expect("it is recorded").position;
+    }
+    assert_eq!(home.unproven(last), [member("fra-1", "b1", "f1")], "nobody forgets it");
+    // The node's next process, in the same folder.
+    let again = Node::new(&home, member("fra-1", "b2", "f1"), known);
+    proven(&home, last).await;
+    let did = again.did(5).await;
+    assert_eq!(did[..2], [format!("purge b at {}", first.next()), format!("purge c at {last}")], "{did:?}");
+    assert!(!did.iter().any(|did| did.starts_with("hide")), "{did:?}");
+    assert_eq!(home.ledger().members.len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_process_of_a_node_is_refused_and_one_that_drained_leaves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let first = Node::new(&home, member("fra-1", "b1", "f1"), Known::NOTHING);
+    first.did(2).await;
+    let second = Node::new(&home, member("fra-1", "b2", "f2"), Known::NOTHING);
+    let (_, ended) = second.task.await.expect("it ends");
+    let Ended::Refused { error, hint } = ended else { panic!("{ended:?}") };
+    assert!(error.contains("fra-1/b1") && hint.contains("forget"), "{error} {hint}");
+
+    let (end, of_home) = End::pair();
+    let attending = tokio::spawn(attend(home.clone(), of_home));
+    let hello = crate::wire::follow::FromNode::Hello {
+        member: (&member("sin-1", "b3", "f3")).into(),
+        at: Position::ZERO.to_string(),
+        chain: crate::core::log::Chain::START.to_string(),
+    };
+    assert!(end.say(&hello).await);
+    NodeSide::drained(&end, SILENCE).await;
+    attending.await.expect("it ends");
+    assert_eq!(home.ledger().members.keys().collect::<Vec<_>>(), [&member("fra-1", "b1", "f1")]);
+}
+
+#[tokio::test]
+async fn a_home_that_came_back_from_a_backup_makes_everybody_hide_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = home(&folder);
+    before.append(purge("a")).await.expect("it is recorded");
+    let backup = folder.path().join("backup");
+    drop(before);
+    std::fs::copy(folder.path().join("log"), &backup).expect("a copy");
+    let lost = home(&folder);
+    let fra = Node::new(&lost, member("fra-1", "b1", "f1"), Known::NOTHING);
+    fra.did(2).await;
+    let at = lost.append(purge("b")).await.expect("it is recorded").position;
+    proven(&lost, at).await;
+    let known = fra.noted.known.lock().expect("it knows something");
+    fra.task.abort();
+
+    let retention = Retention { age: Duration::from_secs(3600), count: u64::MAX };
+    let restored = Arc::new(FileHome::open(&backup, retention).expect("a log"));
+    for name in ["x", "y", "z"] {
+        restored.append(purge(name)).await.expect("it is recorded");
+    }
+    let again = Node::new(&restored, member("fra-1", "b1", "f1"), known);
+    let did = again.did(2).await;
+    assert!(did[0].starts_with("hide all to 2."), "{did:?}");
+}
+
+#[tokio::test]
+async fn nonsense_ends_a_stream_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let before = home.ledger();
+    for line in ["", "{}", "{\"kind\":\"applied\",\"at\":\"1.5\"}", &"x".repeat(5000)] {
+        let (end, of_home) = End::pair();
+        let attending = tokio::spawn(attend(home.clone(), of_home));
+        end.send(Bytes::from(format!("{line}\n"))).await;
+        attending.await.expect("it ends");
+    }
+    assert_eq!(home.ledger(), before);
+
+    let (mut end, mut of_home) = End::pair();
+    let mut side = NodeSide::new(member("fra-1", "b1", "f1"), Known::NOTHING);
+    let noted = Arc::new(Noted::default());
+    let applies = noted.clone();
+    let following = tokio::spawn(async move { side.follow(&mut end, applies.as_ref()).await });
+    of_home.incoming.recv().await.expect("hello");
+    of_home
+        .send(Bytes::from_static(b"R{\"position\":\"1.7\",\"issued_at_ms\":1,\"event\":{\"kind\":\"seal\"}}\n"))
+        .await;
+    let ended = following.await.expect("it ends");
+    assert!(matches!(&ended, Ended::Nonsense(why) if why.contains("1.7")), "{ended:?}");
+    assert_eq!(noted.did(), Vec::<String>::new());
+}
