@@ -139,7 +139,9 @@ pub(super) async fn write_interim(
         // RFC 9112 §6.1, RFC 9110 §8.6: it has no body.
         headers.remove(name);
     }
-    headers.remove(TIER_FIELD);
+    for name in [TIER_FIELD, DATE_FIELD] {
+        headers.remove(name);
+    }
     if ctx.rules.strip_cookies == Some(true) {
         remove_cookies(headers);
     }
