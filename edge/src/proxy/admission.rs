@@ -4,7 +4,7 @@
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::forwarded::{Loop, detect_loop, via_member};
+use crate::core::forwarded::{Loop, detect_loop};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target};
@@ -107,9 +107,4 @@ pub(super) fn count_body(part: Option<&Bytes>, ctx: &mut Context) -> Result<()> 
         return Error::e_explain(ErrorType::HTTPStatus(413), Refusal::LARGE_BODY.reason);
     }
     Ok(())
-}
-
-/// The node's member of Via for a message that came with this version.
-pub(super) fn via(node: &NodeState, version: http::Version) -> String {
-    via_member(version, &node.info.node)
 }

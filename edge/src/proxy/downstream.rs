@@ -1,6 +1,5 @@
 //! The response towards the client or the tier below, and what is counted of it.
 
-use super::admission::via;
 use super::context::{Context, Pass, Refetch};
 use super::diagnosis::Fault;
 use super::judge;
@@ -83,7 +82,6 @@ pub(super) fn write_response(
     }
     set_age(headers, outcome, ctx);
     set_date(headers, session.is_http2());
-    append(headers, header::VIA, &via(node, http::Version::HTTP_11));
     if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -185,14 +183,6 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
     headers.remove(header::UPGRADE);
     for name in CONNECTION_FIELDS {
         headers.remove(name);
-    }
-}
-
-fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
-    let lines = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok());
-    let value = lines.chain([member]).collect::<Vec<_>>().join(", ");
-    if let Ok(value) = HeaderValue::from_str(&value) {
-        headers.insert(name, value);
     }
 }
 

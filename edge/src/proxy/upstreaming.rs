@@ -1,7 +1,7 @@
 //! The request towards the tier above, and the first look at its response.
 
 use super::context::{Context, RangeUp, Refetch};
-use super::downstream::DATE_FIELD;
+use super::downstream::{DATE_FIELD, is_interim};
 use super::posting;
 use crate::clock;
 use crate::config::Role;
@@ -255,11 +255,20 @@ fn text(value: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value).map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a field value"))
 }
 
+/// Notes in a response that the node has received it, and by which version of HTTP (RFC 9110 §7.6.3). Later nobody
+/// knows any more how it came, so this is stored with it.
+fn sign(node: &NodeState, response: &mut ResponseHeader) {
+    let mut parts = response.as_owned_parts();
+    append_via(&mut parts.headers, parts.version, &node.info.node);
+    *response = ResponseHeader::from(parts);
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
 pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) {
-    if response.status.is_informational() {
+    if is_interim(response) {
         return;
     }
+    sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);
     }
