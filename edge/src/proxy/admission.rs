@@ -7,7 +7,7 @@ use crate::core::cache_control::RequestDirectives;
 use crate::core::forwarded::{Loop, detect_loop};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
-use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target};
+use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -48,9 +48,13 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if matches!(detect_loop(&request.headers, CDN_NAME, MAX_PASSES), Loop::Detected { .. }) {
         return Err(Refusal::LOOP);
     }
-    let authority = match request.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers.get(header::HOST).ok_or(Refusal::NO_HOST)?.to_str().map_err(|_| Refusal::BAD_HOST)?,
+    let authority = match (request.uri.authority(), request.headers.get(header::HOST)) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| Refusal::BAD_HOST)?,
+        (None, None) => {
+            let target = std::str::from_utf8(request.raw_path()).ok();
+            target.and_then(target_authority).ok_or(Refusal::NO_HOST)?
+        }
     };
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let is_path = target.starts_with('/') || (target == "*" && request.method == Method::OPTIONS);
