@@ -53,6 +53,9 @@ pub(super) fn write_response(
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         remove_connection_fields(headers);
     }
+    if parts.status.is_informational() || parts.status == StatusCode::NO_CONTENT {
+        remove_framing(headers);
+    }
     if request.version <= http::Version::HTTP_10 && headers.remove(header::TRANSFER_ENCODING).is_some() {
         // Chunks are not known there: such a body ends with the connection.
         ends_with_connection = true;
@@ -133,10 +136,7 @@ pub(super) async fn write_interim(
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
     remove_connection_fields(headers);
-    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
-        // RFC 9112 §6.1, RFC 9110 §8.6: it has no body.
-        headers.remove(name);
-    }
+    remove_framing(headers);
     for name in [TIER_FIELD, DATE_FIELD] {
         headers.remove(name);
     }
@@ -165,6 +165,13 @@ pub(super) async fn write_interim(
         written.map_err(|error| error.into_down())?;
     }
     Ok(())
+}
+
+/// A response without a body by its status, 1xx or 204, says nothing of one either (RFC 9112 §6.1, RFC 9110 §8.6).
+fn remove_framing(headers: &mut HeaderMap) {
+    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        headers.remove(name);
+    }
 }
 
 fn remove_connection_fields(headers: &mut HeaderMap) {

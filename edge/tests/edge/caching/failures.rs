@@ -150,10 +150,27 @@ async fn two_framings_of_a_response_are_read_as_one() {
         expect(&reply, 200, "hello", did);
         assert_ne!(reply.header("content-length"), Some("3"));
     }
-    let no_body = "HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\n";
-    stage.origin.on("/b", Script::raw(no_body));
-    for did in [Outcome::Miss, Outcome::Hit] {
-        expect(&stage.get("/b").await, 204, "", did);
+}
+
+/// RFC 9110 §8.6, RFC 9112 §6.1: a 204 has no body, whatever its origin says, and the node does not say it after it.
+#[tokio::test]
+async fn a_response_without_a_body_is_not_framed() {
+    let stage = Stage::new().await;
+    for (n, framing) in ["Content-Length: 3", "Content-Length: 0", "Transfer-Encoding: chunked"].into_iter().enumerate() {
+        let (stored, passed) = (format!("/{n}/stored"), format!("/{n}/passed"));
+        for (target, store) in [(&stored, "max-age=60"), (&passed, "no-store")] {
+            let head = format!("HTTP/1.1 204 No Content\r\nCache-Control: {store}\r\n{framing}\r\n\r\n");
+            stage.origin.on(target, Script::raw(head));
+        }
+        let mut exchange = stage.open(&stored).await;
+        for target in [&stored, &passed, &stored] {
+            let (status, fields) = exchange.next_head().await.expect("a head");
+            assert_eq!(status, 204, "{framing}");
+            assert!(!fields.contains_key("content-length") && !fields.contains_key("transfer-encoding"), "{fields:?}");
+            // The connection is good for another request.
+            exchange.send_more(&format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+        }
+        assert_eq!(stage.origin.count(&stored), 1, "{framing}");
     }
 }
 
