@@ -24,6 +24,7 @@ use pingora::cache::{NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Request fields that the node writes anew for each request: what varies by them is another response each time.
@@ -127,7 +128,7 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
     if status.is_server_error() && (serves_stale || ctx.stale_if_error) {
         return Err(NoStore::KeepsStale);
     }
-    let request = &session.req_header().headers;
+    let request = &asked(&session.req_header().headers, ctx);
     match Part::of_response(request, ResponseHead::new(status, &headers)) {
         Some(part) if part.is_whole() => {
             headers.remove(header::CONTENT_RANGE);
@@ -141,6 +142,15 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
         }
         None => plan(request, status, &headers, ctx),
     }
+}
+
+/// A request's fields with its range only if that went up: a 206 answers what was asked, not what the client wants.
+fn asked<'r>(request: &'r HeaderMap, ctx: &Context) -> Cow<'r, HeaderMap> {
+    let mut asked = Cow::Borrowed(request);
+    if !ctx.upstream.range.went_up() && request.contains_key(header::RANGE) {
+        asked.to_mut().remove(header::RANGE);
+    }
+    asked
 }
 
 /// What is stored of a response whose fields those of another one update (RFC 9111 §3.2).
