@@ -183,8 +183,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        upstreaming::read_response(&self.node, session, response, ctx);
-        Ok(())
+        upstreaming::read_response(&self.node, session, response, ctx)
     }
 
     fn upstream_response_body_filter(

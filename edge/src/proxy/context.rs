@@ -76,6 +76,8 @@ pub(super) struct Upstream {
     pub(super) is_conditional: bool,
     /// Whether the client's range goes up with the request.
     pub(super) range: RangeUp,
+    /// A condition goes up with the request, whoever's it is: a 304 may be the answer.
+    pub(super) asks_for_change: bool,
     /// Whether the response that came is no use, and another one must be fetched.
     pub(super) refetch: Refetch,
 }

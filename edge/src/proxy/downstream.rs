@@ -4,7 +4,7 @@ use super::context::{Context, Pass, Refetch};
 use super::diagnosis::Fault;
 use super::judge;
 use super::storing::remove_cookies;
-use super::upstreaming::{REQUEST_ID, answers_tier};
+use super::upstreaming::{REQUEST_ID, answers_tier, is_validated_unasked, unasked};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
@@ -41,11 +41,14 @@ pub(super) fn write_response(
         // What came must not be answered with: `exchange_failed` has it fetched again.
         return Err(Error::explain(ErrorType::InternalError, "the response is of no use").into_up());
     }
+    let outcome = outcome(session, ctx);
+    if outcome == CacheOutcome::Revalidated && is_validated_unasked(session, ctx) {
+        return Err(unasked());
+    }
     let mut ends_with_connection = false;
     let request = session.req_header();
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
-    let outcome = outcome(session, ctx);
     if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
         // First of all: the site's rules, and its tags, are about these fields as well.
         headers.extend(std::mem::take(&mut ctx.upstream.withheld));

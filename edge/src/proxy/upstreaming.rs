@@ -193,7 +193,9 @@ pub(super) fn write_request(
         lookup.set_fence(ctx.upstream.fence);
     }
     posting::enter(node, session, ctx)?;
-    adapt_to_cache(node, session, request, ctx)
+    adapt_to_cache(node, session, request, ctx)?;
+    ctx.upstream.asks_for_change = CONDITIONS.iter().any(|name| request.headers.contains_key(name));
+    Ok(())
 }
 
 const CONDITIONS: [HeaderName; 4] =
@@ -263,10 +265,41 @@ fn sign(node: &NodeState, response: &mut ResponseHeader) {
     *response = ResponseHeader::from(parts);
 }
 
+/// Whether a response answers something that did not go up with the request: a 304 no condition (RFC 9110 §15.4.5). Whoever
+/// sends it speaks of another request, or does not speak HTTP.
+fn is_unasked(session: &Session, status: StatusCode, ctx: &Context) -> bool {
+    match status {
+        StatusCode::NOT_MODIFIED => {
+            let method = &session.req_header().method;
+            matches!(*method, Method::GET | Method::HEAD) && !ctx.upstream.asks_for_change
+        }
+        _ => false,
+    }
+}
+
+/// Whether what the stored response was validated with is a 304 that answers nothing. Pingora has no ear for errors there.
+pub(super) fn is_validated_unasked(session: &Session, ctx: &Context) -> bool {
+    ctx.upstream.status == Some(304) && is_unasked(session, StatusCode::NOT_MODIFIED, ctx)
+}
+
+/// The error of an exchange whose response answers nothing.
+pub(super) fn unasked() -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, "a response that answers nothing in its request").into_up()
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
-pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) {
+pub(super) fn read_response(
+    node: &NodeState,
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
     if is_interim(response) {
-        return;
+        return Ok(());
+    }
+    ctx.upstream.status = Some(response.status.as_u16());
+    if is_unasked(session, response.status, ctx) {
+        return Err(unasked());
     }
     sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
@@ -275,7 +308,6 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     if let Some(lookup) = ctx.lookup.as_ref().filter(|_| !UpstreamFailure::Status(response.status).is_outage()) {
         node.fetch_lock.set_failing(lookup.key(), false);
     }
-    ctx.upstream.status = Some(response.status.as_u16());
     if let Some((url, site)) = &ctx.target {
         let head = ResponseHead::new(response.status, &response.headers);
         let selectors = invalidated(&session.req_header().method, url, head, &site.site.query);
@@ -303,6 +335,7 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     // A client that reads slowly doesn't slow the fill, if the fill's size is known to fit. If it isn't, the client's
     // pace is the fill's, so that a body too large to be kept doesn't pile up.
     session.set_proxy_tasks_enabled(response.headers.contains_key(header::CONTENT_LENGTH));
+    Ok(())
 }
 
 /// Whether this node hands its answers to another tier of the fleet.

@@ -156,7 +156,8 @@ async fn two_framings_of_a_response_are_read_as_one() {
 #[tokio::test]
 async fn a_response_without_a_body_is_not_framed() {
     let stage = Stage::new().await;
-    for (n, framing) in ["Content-Length: 3", "Content-Length: 0", "Transfer-Encoding: chunked"].into_iter().enumerate() {
+    for (n, framing) in ["Content-Length: 3", "Content-Length: 0", "Transfer-Encoding: chunked"].into_iter().enumerate()
+    {
         let (stored, passed) = (format!("/{n}/stored"), format!("/{n}/passed"));
         for (target, store) in [(&stored, "max-age=60"), (&passed, "no-store")] {
             let head = format!("HTTP/1.1 204 No Content\r\nCache-Control: {store}\r\n{framing}\r\n\r\n");
@@ -187,4 +188,37 @@ async fn interim_responses_do_not_take_the_place_of_the_final_one() {
     }
     assert_eq!((last, exchange.rest().await), (200, Ok(b"hello".to_vec())));
     expect(&stage.get("/a").await, 200, "hello", Outcome::Hit);
+}
+
+/// Checks that a response to something that was not asked is none (RFC 9110 §15.2.2, §15.4.5).
+#[track_caller]
+fn expect_unasked(reply: &Reply, status: u16) {
+    let told = format!("fra-1;error=http_protocol_error;received-status={status}");
+    assert_eq!((reply.status.as_u16(), reply.header("proxy-status")), (502, Some(told.as_str())));
+}
+
+#[tokio::test]
+async fn a_304_without_a_condition_is_no_answer() {
+    let stage = Stage::with_site("[[sites.rules]]\nmatch = { path = \"/pass/*\" }\nset = { pass = true }").await;
+    let same = || Script::not_modified().field("ETag", "\"1\"").field("Cache-Control", "max-age=600");
+    for target in ["/miss", "/pass/a"] {
+        stage.origin.next(target, same());
+        stage.origin.next(target, same());
+        stage.origin.on(target, Script::cached("x"));
+        expect_unasked(&stage.get(target).await, 304);
+        expect_unasked(&stage.send(&Ask::new(http::Method::HEAD, HOST, target)).await, 304);
+        let reply = stage.get(target).await;
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (200, "x"), "{target}");
+    }
+    // What is stored has nothing to be validated by, so it is not what the origin speaks of.
+    stage.origin.next("/stale", Script::stale("old", ""));
+    stage.origin.next("/stale", same());
+    stage.origin.on("/stale", Script::cached("new"));
+    stage.get("/stale").await;
+    expect_unasked(&stage.get("/stale").await, 304);
+    expect(&stage.get("/stale").await, 200, "new", Outcome::Miss);
+    // Who has asked is told.
+    let asks = Ask::get(HOST, "/pass/b").with("If-None-Match", "\"1\"");
+    stage.origin.on("/pass/b", same());
+    assert_eq!(stage.send(&asks).await.status.as_u16(), 304);
 }
