@@ -265,10 +265,11 @@ fn sign(node: &NodeState, response: &mut ResponseHeader) {
     *response = ResponseHeader::from(parts);
 }
 
-/// Whether a response answers something that did not go up with the request: a 304 no condition (RFC 9110 §15.4.5). Whoever
-/// sends it speaks of another request, or does not speak HTTP.
+/// Whether a response answers something that did not go up with the request: a 304 no condition (RFC 9110 §15.4.5), a 101
+/// no wish for another protocol (§15.2.2). Whoever sends it speaks of another request, or does not speak HTTP.
 fn is_unasked(session: &Session, status: StatusCode, ctx: &Context) -> bool {
     match status {
+        StatusCode::SWITCHING_PROTOCOLS => !session.is_upgrade_req(),
         StatusCode::NOT_MODIFIED => {
             let method = &session.req_header().method;
             matches!(*method, Method::GET | Method::HEAD) && !ctx.upstream.asks_for_change

@@ -1,6 +1,6 @@
 //! Origins that fail.
 
-use crate::stage::{Gate, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
+use crate::stage::{Exchange, Gate, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
 use scenarios::cache_status::Outcome;
 use scenarios::client::{Ask, Reply};
 
@@ -221,4 +221,25 @@ async fn a_304_without_a_condition_is_no_answer() {
     let asks = Ask::get(HOST, "/pass/b").with("If-None-Match", "\"1\"");
     stage.origin.on("/pass/b", same());
     assert_eq!(stage.send(&asks).await.status.as_u16(), 304);
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
+    let stage = Stage::new().await;
+    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nnot HTTP";
+    for target in ["/a", "/b"] {
+        stage.origin.on(target, Script::raw(head));
+    }
+    expect_unasked(&stage.get("/a").await, 101);
+    expect_unasked(&stage.send(&Ask::new(http::Method::POST, HOST, "/b")).await, 101);
+    for fields in ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"] {
+        let old = format!("GET /a HTTP/1.0\r\nHost: {HOST}\r\n{fields}\r\n");
+        let (status, _) = Exchange::send(stage.node().public_addr(), &old).await.head().await.expect("a head");
+        assert_eq!(status, 502, "HTTP/1.0 knows no other protocols");
+    }
+    // And it does not take the place of what is stored.
+    stage.origin.next("/c", Script::stale("old", ", stale-if-error=600"));
+    stage.origin.on("/c", Script::raw(head));
+    stage.get("/c").await;
+    expect(&stage.get("/c").await, 200, "old", Outcome::Stale);
 }
