@@ -36,6 +36,9 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         // A refresh in the background is the node's own request, whoever's it repeats: what that client says of caching
         // must neither keep its response out of the store nor have a tier above refuse it.
         for name in [header::CACHE_CONTROL, header::PRAGMA] {
+            for value in session.req_header().headers.get_all(&name) {
+                ctx.set_aside.append(&name, value.clone());
+            }
             session.req_header_mut().remove_header(&name);
         }
     }

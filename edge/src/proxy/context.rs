@@ -20,7 +20,7 @@ use crate::snapshot::{SiteRuntime, Snapshot};
 use crate::store::lookup::{Lookup, WantedRange};
 use crate::telemetry::Counters;
 use crate::upstream::Target;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
@@ -138,6 +138,8 @@ pub struct Context {
     pub(super) rules: Set,
     /// What the site heeds of the request's own directives.
     pub(super) directives: RequestDirectives,
+    /// What the client says of caching, whose request a refresh in the background repeats.
+    pub(super) set_aside: HeaderMap,
     pub(super) pass: Option<Pass>,
     pub(super) lookup: Option<Arc<Lookup>>,
     pub(super) reuse: Option<Reuse>,
@@ -166,6 +168,7 @@ impl Context {
             target: None,
             rules: Set::default(),
             directives: RequestDirectives::NONE,
+            set_aside: HeaderMap::new(),
             pass: None,
             lookup: None,
             reuse: None,
@@ -223,11 +226,19 @@ impl Context {
         Ok(lookup)
     }
 
+    /// Whether a refresh in the background goes up without this field, which the client sent. What selects the variant
+    /// that is refreshed stays: without it, another one would come.
+    pub(super) fn leaves_out(&self, name: &HeaderName) -> bool {
+        let found = self.lookup.as_ref().and_then(|lookup| lookup.found());
+        self.set_aside.contains_key(name) && !found.is_some_and(|found| found.vary.fields().contains(name))
+    }
+
     /// What a request with these fields brings to the store.
     pub(super) fn lookup_for(&self, request: &HeaderMap, wanted: WantedRange) -> Result<Lookup> {
         let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
         // Variants are told apart by what the tier above is sent, not by what the client said.
         let mut sent = request.clone();
+        sent.extend(self.set_aside.clone());
         remove_hop_by_hop(&mut sent);
         if self.rules.strip_cookies == Some(true) {
             sent.remove(http::header::COOKIE);

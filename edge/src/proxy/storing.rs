@@ -226,7 +226,7 @@ pub(super) fn plan(
     let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::TagsUnreadable)?;
     let Groups::Named(groups) = read_groups(headers, &CACHE_GROUPS) else { return Err(NoStore::TagsUnreadable) };
     let vary = VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?;
-    if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str())) {
+    if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str()) || ctx.leaves_out(field)) {
         return Err(NoStore::VaryStar);
     }
     let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

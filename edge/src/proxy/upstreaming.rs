@@ -146,6 +146,9 @@ pub(super) fn write_request(
     for name in UNKEYED_FIELDS {
         headers.remove(name);
     }
+    for (name, value) in ctx.set_aside.iter().filter(|(name, _)| !ctx.leaves_out(name)) {
+        headers.append(name, value.clone());
+    }
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
     headers.remove(DATE_FIELD);

@@ -96,6 +96,38 @@ async fn a_head_or_a_range_has_the_whole_refreshed() {
     }
 }
 
+/// What the client says of caching is not said again by a refresh, except where it selects what is refreshed.
+#[tokio::test]
+async fn a_refresh_is_of_the_variant_that_is_stale() {
+    let stage = Stage::new().await;
+    let says = |value: &str| Ask::get(HOST, "/a").with("Cache-Control", value);
+    for value in ["x=1", "x=2"] {
+        stage.origin.next("/a", Script::stale(format!("old {value}"), SWR).field("Vary", "Cache-Control"));
+        expect(&stage.send(&says(value)).await, 200, &format!("old {value}"), Outcome::Miss);
+    }
+    for (n, value) in ["x=1", "x=2"].into_iter().enumerate() {
+        let new = format!("new {value}");
+        stage.origin.next("/a", Script::cached(new.clone()).field("Vary", "Cache-Control"));
+        expect(&stage.send(&says(value)).await, 200, &format!("old {value}"), Outcome::Stale);
+        eventually("the variant is refreshed", async || {
+            let reply = stage.send(&says(value)).await;
+            outcome(&reply) == Outcome::Hit && reply.text() == new
+        })
+        .await;
+        assert_eq!((stage.origin.count("/a"), stage.origin.last("/a").field("cache-control")), (3 + n, Some(value)));
+    }
+    // What only now turns out to vary by it is another one's, whatever this refresh brought.
+    stage.origin.next("/b", Script::stale("old", SWR));
+    stage.origin.on("/b", Script::cached("new").field("Vary", "Cache-Control"));
+    let asks = Ask::get(HOST, "/b").with("Cache-Control", "x=1");
+    stage.send(&asks).await;
+    expect(&stage.send(&asks).await, 200, "old", Outcome::Stale);
+    eventually("it is fetched as it was asked for", async || outcome(&stage.send(&asks).await) == Outcome::Hit).await;
+    let seen = stage.origin.requests("/b");
+    let said: Vec<_> = seen.iter().map(|request| request.field("cache-control")).collect();
+    assert_eq!(said, [Some("x=1"), None, Some("x=1")]);
+}
+
 #[tokio::test]
 async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
     for broken in
