@@ -140,6 +140,8 @@ pub struct Context {
     pub(super) directives: RequestDirectives,
     /// What the client says of caching, whose request a refresh in the background repeats.
     pub(super) set_aside: HeaderMap,
+    /// The request is a refresh in the background that came to nothing.
+    pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
     pub(super) lookup: Option<Arc<Lookup>>,
     pub(super) reuse: Option<Reuse>,
@@ -169,6 +171,7 @@ impl Context {
             rules: Set::default(),
             directives: RequestDirectives::NONE,
             set_aside: HeaderMap::new(),
+            refresh_failed: false,
             pass: None,
             lookup: None,
             reuse: None,

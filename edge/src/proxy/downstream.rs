@@ -266,6 +266,7 @@ fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
     let collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
     match session.cache.phase() {
         CachePhase::Hit if matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_))) => CacheOutcome::Stale,
+        CachePhase::Hit if ctx.stale_if_error => CacheOutcome::Stale,
         CachePhase::Hit if collapsed => CacheOutcome::Collapsed,
         CachePhase::Hit => CacheOutcome::Hit,
         CachePhase::Stale | CachePhase::StaleUpdating => CacheOutcome::Stale,

@@ -1,6 +1,7 @@
 //! Whether and for how long a response is stored: the core's verdict, put into Pingora's words.
 
 use super::context::{Context, Refetch};
+use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::effective_directives;
 use crate::core::cache_groups::{CACHE_GROUPS, Groups, read_groups};
@@ -105,6 +106,7 @@ pub(super) fn decide(
                     ctx.upstream.refetch = Refetch::Due;
                 }
             }
+            refreshing::failed(node, session, ctx);
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }

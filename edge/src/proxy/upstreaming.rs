@@ -2,7 +2,7 @@
 
 use super::context::{Context, RangeUp, Refetch};
 use super::downstream::{DATE_FIELD, is_interim};
-use super::posting;
+use super::{posting, refreshing};
 use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
@@ -55,6 +55,10 @@ pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Contex
     if ctx.upstream.candidates.is_empty() {
         let key = ctx.url()?.cache_key();
         ctx.upstream.candidates = node.upstreams.candidates(&ctx.snapshot, &site, key);
+    }
+    if ctx.upstream.sent.is_none() {
+        // If nothing is ever sent, this is what the request was before.
+        ctx.upstream.fence = node.purges.applied();
     }
     loop {
         let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) else {
@@ -121,6 +125,9 @@ pub(super) fn exchange_failed(
     } else if is_theirs && !error.retry() && ctx.upstream.status.is_none() {
         // No response has begun: another one may have more luck.
         error.set_retry(ctx.upstream.go_to_next());
+    }
+    if !error.retry() {
+        refreshing::failed(node, session, ctx);
     }
     error
 }
