@@ -9,6 +9,7 @@ mod failure;
 mod judge;
 mod parts;
 mod posting;
+mod refreshing;
 mod storing;
 mod upstreaming;
 
@@ -183,8 +184,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        upstreaming::read_response(&self.node, session, response, ctx);
-        Ok(())
+        upstreaming::read_response(&self.node, session, response, ctx)
     }
 
     fn upstream_response_body_filter(
@@ -248,6 +248,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         posting::finish(error.is_none(), ctx);
+        refreshing::finish(&self.node, session, error.is_none(), ctx);
         downstream::count(&self.node, session, error, ctx);
     }
 }

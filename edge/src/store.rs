@@ -10,4 +10,5 @@ pub mod in_flight;
 pub mod lock;
 pub mod lookup;
 pub mod memory;
+pub mod pause;
 pub mod pingora;

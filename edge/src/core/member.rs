@@ -4,7 +4,7 @@
 use super::cache_control::fields::set_text;
 use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
-use sfv::{KeyRef, List, ListSerializer, Parser, RefBareItem, StringRef, TokenRef};
+use sfv::{KeyRef, List, ListSerializer, Parser, RefBareItem, StringRef, TokenRef, Version};
 use std::borrow::Cow;
 
 /// Longest name or free text that is written, in bytes; the rest is cut off.
@@ -14,15 +14,16 @@ pub const MAX_TEXT_BYTES: usize = 256;
 pub const MAX_INHERITED_BYTES: usize = 4096;
 
 /// The members that the tiers above left in `field`, from all lines, as one well-formed list; `None` when there are
-/// none. What is there and is no list counts as none: its readers have to ignore it as a whole (RFC 9651 §4.2), and
-/// with it whatever would be appended.
+/// none. What is there and is no list counts as none: its readers have to ignore it as a whole (RFC 8941 §4.2), and
+/// with it whatever would be appended. Both fields are lists by RFC 8941: dates and display strings, which RFC 9651 has
+/// added since, are not for their readers to know.
 pub fn inherited(headers: &HeaderMap, field: &HeaderName) -> Option<String> {
     let lines: Vec<&[u8]> = headers.get_all(field).iter().map(HeaderValue::as_bytes).collect();
     let combined = lines.join(&b", "[..]);
     if combined.len() > MAX_INHERITED_BYTES {
         return None;
     }
-    let list: List = Parser::new(&combined).parse().ok()?;
+    let list: List = Parser::new(&combined).with_version(Version::Rfc8941).parse().ok()?;
     let mut serializer = ListSerializer::new();
     serializer.members(&list);
     serializer.finish()

@@ -18,12 +18,12 @@ pub struct Part {
     range: Range<u64>,
     /// The length of the whole representation.
     total: u64,
-    /// The value of `Range` that it answered.
+    /// The value of `Range` that it answered; `None` if it came without one, and is known by its place alone.
     asked: Option<HeaderValue>,
 }
 
 impl Part {
-    /// What a 206 brings in answer to a request with these fields; `None` if it can't be kept: several ranges, a whole
+    /// What a 206 brings in answer to a request with these fields, as they went up; `None` if it can't be kept: several ranges, a whole
     /// of unknown length, a `Content-Range` that is missing or invalid.
     ///
     /// A `Content-Length` that is shorter than the range says that its end is missing: what is there is kept (RFC 9111
@@ -174,6 +174,15 @@ mod tests {
         check_answer(&[("range", "bytes=4-8"), ("if-range", "\"a\"")], Some(4..9));
         check_answer(&[("range", "bytes=4-8"), ("if-range", "\"b\"")], None);
         check_answer(&[("range", "bytes=-7"), ("if-range", "W/\"a\"")], None);
+    }
+
+    #[test]
+    fn a_part_that_came_without_a_range_is_known_by_its_place_alone() {
+        let (part, stored) = (part(&[], &[("content-range", "bytes 4-8/10")]).expect("a part"), HeaderMap::new());
+        for (asked, want) in [("bytes=4-6", Some(4..7)), ("bytes=-7", None), ("bytes=4-9", None)] {
+            let request = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static(asked))]);
+            assert_eq!(part.answer(RequestHead::new(&Method::GET, &request), &stored), want, "{asked}");
+        }
     }
 
     proptest! {

@@ -204,6 +204,13 @@ impl std::fmt::Display for SiteUrl {
     }
 }
 
+/// The authority of a request target in absolute form (RFC 9112 §3.2.2); `None` for other forms.
+pub fn target_authority(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    Scheme::parse(scheme)?;
+    rest.split(['/', '?', '#']).next()
+}
+
 /// Splits a request target in origin form into path and query; drops a fragment, which no client should send.
 pub fn split_target(target: &str) -> (&str, Option<&str>) {
     let target = target.split('#').next().unwrap_or("");

@@ -25,7 +25,7 @@ pub struct Validators {
 /// The validators of a stored head; `None` when it has none. An `ETag` that is no entity tag is none, and so is a
 /// `Last-Modified` that is no date: an origin that compares bytes could say "not modified" to either by chance.
 pub fn validators(stored: &HeaderMap) -> Option<Validators> {
-    let etag = stored.get(header::ETAG).filter(|value| EntityTag::parse(value.as_bytes()).is_some()).cloned();
+    let etag = stored.get(header::ETAG).filter(|value| is_entity_tag(value)).cloned();
     let dated = stored.get(header::LAST_MODIFIED).filter(|value| parse_http_date(value).is_some());
     let last_modified = dated.cloned();
     (etag.is_some() || last_modified.is_some()).then_some(Validators { etag, last_modified })
@@ -118,12 +118,19 @@ pub fn merge_304(
     merged
 }
 
-/// The fields of a 304 that take the place of those of the response that it validates, cookies included.
+/// The fields of a 304 that take the place of those of the response that it validates, cookies included. A validator
+/// that is none leaves the stored one alone: with it, the response could not be validated any more.
 pub fn update_of(not_modified: &HeaderMap) -> HeaderMap {
     let mut update = not_modified.clone();
     remove_hop_by_hop(&mut update);
     for name in KEPT_IN_304 {
         update.remove(name);
+    }
+    if !update.get_all(header::ETAG).iter().all(is_entity_tag) {
+        update.remove(header::ETAG);
+    }
+    if !update.get_all(header::LAST_MODIFIED).iter().all(|value| parse_http_date(value).is_some()) {
+        update.remove(header::LAST_MODIFIED);
     }
     update
 }
@@ -203,6 +210,10 @@ fn holds_for_change(request: &HeaderMap, stored: &HeaderMap) -> bool {
         (Some(since), Some(changed)) => changed <= since,
         _ => true,
     }
+}
+
+fn is_entity_tag(value: &HeaderValue) -> bool {
+    EntityTag::parse(value.as_bytes()).is_some()
 }
 
 fn etag_of(headers: &HeaderMap) -> Option<EntityTag<'_>> {

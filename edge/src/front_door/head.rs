@@ -2,7 +2,7 @@
 //! passes here is parsed again by Pingora, from the same bytes; what is refused here never gets that far.
 
 use crate::config::ClientLimits;
-use crate::core::url::{Scheme, normalise_host};
+use crate::core::url::{Scheme, normalise_host, target_authority};
 use crate::refusal::Refusal;
 
 /// What the bytes so far are.
@@ -82,8 +82,15 @@ fn route(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
         // Its target is of a form of its own, and no tunnels are dug here.
         return Err(Refusal::BAD_METHOD);
     }
+    let target = request.path.unwrap_or_default();
+    let authority = target_authority(target);
     let mut hosts = values(request.headers, "host");
-    let host = hosts.next().ok_or(Refusal::NO_HOST)?;
+    let host = match (hosts.next(), authority) {
+        (Some(host), _) => host,
+        // HTTP/1.0 knows no Host: the target says it all (RFC 9112 §3.2.2, §3.3).
+        (None, Some(authority)) if request.version == Some(0) => authority.as_bytes(),
+        (None, _) => return Err(Refusal::NO_HOST),
+    };
     if hosts.next().is_some() {
         return Err(Refusal::TWO_HOSTS);
     }
@@ -92,14 +99,11 @@ fn route(request: &httparse::Request<'_, '_>) -> Result<(), Refusal> {
     }
     let host = std::str::from_utf8(host).map_err(|_| Refusal::BAD_HOST)?;
     normalise_host(host, Scheme::Http).map_err(|_| Refusal::BAD_HOST)?;
-    let target = request.path.unwrap_or_default();
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok(());
     }
     // An absolute target must name the same host.
-    let (scheme, rest) = target.split_once("://").ok_or(Refusal::BAD_TARGET)?;
-    Scheme::parse(scheme).ok_or(Refusal::BAD_TARGET)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.ok_or(Refusal::BAD_TARGET)?;
     if authority.eq_ignore_ascii_case(host) { Ok(()) } else { Err(Refusal::TWO_HOSTS) }
 }
 
@@ -160,6 +164,7 @@ mod tests {
         whole("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0));
         whole("\r\nGET / HTTP/1.0\r\nHost: a\r\n\r\n", Framing::Length(0));
         whole("GET http://A/b HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0));
+        whole("GET http://a/b HTTP/1.0\r\n\r\n", Framing::Length(0));
         whole("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n", Framing::Length(12));
         whole("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", Framing::Chunked);
         whole("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0));
@@ -190,6 +195,12 @@ mod tests {
         refused(&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(5)), Refusal::LARGE_HEAD);
         refused("GET / HTTP/1.1\r\n\r\n", Refusal::NO_HOST);
         refused("GET / HTTP/1.1\r\nHost:\r\n\r\n", Refusal::NO_HOST);
+        refused("GET / HTTP/1.0\r\n\r\n", Refusal::NO_HOST);
+        refused("GET http://a/ HTTP/1.1\r\n\r\n", Refusal::NO_HOST);
+        refused("GET /http://a/ HTTP/1.0\r\n\r\n", Refusal::NO_HOST);
+        refused("GET http:/// HTTP/1.0\r\n\r\n", Refusal::NO_HOST);
+        refused("GET http://a@b/ HTTP/1.0\r\n\r\n", Refusal::BAD_HOST);
+        refused("GET http://a/ HTTP/1.0\r\nHost: b\r\n\r\n", Refusal::TWO_HOSTS);
         refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Refusal::TWO_HOSTS);
         refused("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::TWO_HOSTS);
         refused("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::BAD_TARGET);

@@ -4,10 +4,10 @@
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::forwarded::{Loop, detect_loop, via_member};
+use crate::core::forwarded::{Loop, detect_loop};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
-use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target};
+use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -36,6 +36,9 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         // A refresh in the background is the node's own request, whoever's it repeats: what that client says of caching
         // must neither keep its response out of the store nor have a tier above refuse it.
         for name in [header::CACHE_CONTROL, header::PRAGMA] {
+            for value in session.req_header().headers.get_all(&name) {
+                ctx.set_aside.append(&name, value.clone());
+            }
             session.req_header_mut().remove_header(&name);
         }
     }
@@ -48,9 +51,13 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if matches!(detect_loop(&request.headers, CDN_NAME, MAX_PASSES), Loop::Detected { .. }) {
         return Err(Refusal::LOOP);
     }
-    let authority = match request.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers.get(header::HOST).ok_or(Refusal::NO_HOST)?.to_str().map_err(|_| Refusal::BAD_HOST)?,
+    let authority = match (request.uri.authority(), request.headers.get(header::HOST)) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| Refusal::BAD_HOST)?,
+        (None, None) => {
+            let target = std::str::from_utf8(request.raw_path()).ok();
+            target.and_then(target_authority).ok_or(Refusal::NO_HOST)?
+        }
     };
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let is_path = target.starts_with('/') || (target == "*" && request.method == Method::OPTIONS);
@@ -107,9 +114,4 @@ pub(super) fn count_body(part: Option<&Bytes>, ctx: &mut Context) -> Result<()> 
         return Error::e_explain(ErrorType::HTTPStatus(413), Refusal::LARGE_BODY.reason);
     }
     Ok(())
-}
-
-/// The node's member of Via for a message that came with this version.
-pub(super) fn via(node: &NodeState, version: http::Version) -> String {
-    via_member(version, &node.info.node)
 }

@@ -19,7 +19,7 @@ use crate::snapshot::{SiteRuntime, Snapshot};
 use crate::store::lookup::{Lookup, WantedRange};
 use crate::telemetry::Counters;
 use crate::upstream::Target;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub(super) struct Upstream {
     pub(super) is_conditional: bool,
     /// Whether the client's range goes up with the request.
     pub(super) range: RangeUp,
+    /// A condition goes up with the request, whoever's it is: a 304 may be the answer.
+    pub(super) asks_for_change: bool,
     /// Whether the response that came is no use, and another one must be fetched.
     pub(super) refetch: Refetch,
 }
@@ -135,6 +137,10 @@ pub struct Context {
     pub(super) rules: Set,
     /// What the site heeds of the request's own directives.
     pub(super) directives: RequestDirectives,
+    /// What the client says of caching, whose request a refresh in the background repeats.
+    pub(super) set_aside: HeaderMap,
+    /// The request is a refresh in the background that came to nothing.
+    pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
     pub(super) lookup: Option<Arc<Lookup>>,
     pub(super) reuse: Option<Reuse>,
@@ -163,6 +169,8 @@ impl Context {
             target: None,
             rules: Set::default(),
             directives: RequestDirectives::NONE,
+            set_aside: HeaderMap::new(),
+            refresh_failed: false,
             pass: None,
             lookup: None,
             reuse: None,
@@ -220,11 +228,19 @@ impl Context {
         Ok(lookup)
     }
 
+    /// Whether a refresh in the background goes up without this field, which the client sent. What selects the variant
+    /// that is refreshed stays: without it, another one would come.
+    pub(super) fn leaves_out(&self, name: &HeaderName) -> bool {
+        let found = self.lookup.as_ref().and_then(|lookup| lookup.found());
+        self.set_aside.contains_key(name) && !found.is_some_and(|found| found.vary.fields().contains(name))
+    }
+
     /// What a request with these fields brings to the store.
     pub(super) fn lookup_for(&self, request: &HeaderMap, wanted: WantedRange) -> Result<Lookup> {
         let (url, site) = self.target.as_ref().ok_or_else(not_admitted)?;
         // Variants are told apart by what the tier above is sent, not by what the client said.
         let mut sent = request.clone();
+        sent.extend(self.set_aside.clone());
         remove_hop_by_hop(&mut sent);
         if self.rules.strip_cookies == Some(true) {
             sent.remove(http::header::COOKIE);

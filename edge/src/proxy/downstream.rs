@@ -1,11 +1,10 @@
 //! The response towards the client or the tier below, and what is counted of it.
 
-use super::admission::via;
 use super::context::{Context, Pass, Refetch};
 use super::diagnosis::Fault;
 use super::judge;
 use super::storing::remove_cookies;
-use super::upstreaming::{REQUEST_ID, answers_tier};
+use super::upstreaming::{REQUEST_ID, answers_tier, is_validated_unasked, unasked};
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
@@ -42,17 +41,23 @@ pub(super) fn write_response(
         // What came must not be answered with: `exchange_failed` has it fetched again.
         return Err(Error::explain(ErrorType::InternalError, "the response is of no use").into_up());
     }
+    let outcome = outcome(session, ctx);
+    if outcome == CacheOutcome::Revalidated && is_validated_unasked(session, ctx) {
+        return Err(unasked());
+    }
     let mut ends_with_connection = false;
     let request = session.req_header();
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
-    let outcome = outcome(session, ctx);
     if matches!(outcome, CacheOutcome::Miss | CacheOutcome::Revalidated) {
         // First of all: the site's rules, and its tags, are about these fields as well.
         headers.extend(std::mem::take(&mut ctx.upstream.withheld));
     }
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         remove_connection_fields(headers);
+    }
+    if parts.status.is_informational() || parts.status == StatusCode::NO_CONTENT {
+        remove_framing(headers);
     }
     if request.version <= http::Version::HTTP_10 && headers.remove(header::TRANSFER_ENCODING).is_some() {
         // Chunks are not known there: such a body ends with the connection.
@@ -83,7 +88,6 @@ pub(super) fn write_response(
     }
     set_age(headers, outcome, ctx);
     set_date(headers, session.is_http2());
-    append(headers, header::VIA, &via(node, http::Version::HTTP_11));
     if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -135,11 +139,10 @@ pub(super) async fn write_interim(
     let mut parts = response.as_owned_parts();
     let headers = &mut parts.headers;
     remove_connection_fields(headers);
-    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
-        // RFC 9112 §6.1, RFC 9110 §8.6: it has no body.
+    remove_framing(headers);
+    for name in [TIER_FIELD, DATE_FIELD] {
         headers.remove(name);
     }
-    headers.remove(TIER_FIELD);
     if ctx.rules.strip_cookies == Some(true) {
         remove_cookies(headers);
     }
@@ -167,6 +170,13 @@ pub(super) async fn write_interim(
     Ok(())
 }
 
+/// A response without a body by its status, 1xx or 204, says nothing of one either (RFC 9112 §6.1, RFC 9110 §8.6).
+fn remove_framing(headers: &mut HeaderMap) {
+    for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+}
+
 fn remove_connection_fields(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -183,14 +193,6 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
     headers.remove(header::UPGRADE);
     for name in CONNECTION_FIELDS {
         headers.remove(name);
-    }
-}
-
-fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
-    let lines = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok());
-    let value = lines.chain([member]).collect::<Vec<_>>().join(", ");
-    if let Ok(value) = HeaderValue::from_str(&value) {
-        headers.insert(name, value);
     }
 }
 
@@ -264,6 +266,7 @@ fn outcome(session: &Session, ctx: &Context) -> CacheOutcome {
     let collapsed = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
     match session.cache.phase() {
         CachePhase::Hit if matches!(ctx.reuse, Some(Reuse::StaleWhileRevalidate(_))) => CacheOutcome::Stale,
+        CachePhase::Hit if ctx.stale_if_error => CacheOutcome::Stale,
         CachePhase::Hit if collapsed => CacheOutcome::Collapsed,
         CachePhase::Hit => CacheOutcome::Hit,
         CachePhase::Stale | CachePhase::StaleUpdating => CacheOutcome::Stale,

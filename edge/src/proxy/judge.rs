@@ -1,6 +1,7 @@
 //! Whether a stored response answers a request: the core's verdict, put into Pingora's words.
 
 use super::context::Context;
+use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::reuse::{PurgeMark, Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error};
@@ -77,10 +78,14 @@ pub(super) fn on_found(
             _ => Collapse::Join,
         });
     }
+    let is_served_stale = ctx.stale_if_error || matches!(verdict, Reuse::StaleWhileRevalidate(_));
+    let pauses = is_served_stale && refreshing::pauses(node, ctx, &hit.entry);
     Ok(match verdict {
         Reuse::Fresh => ForcedFreshness::ForceFresh,
         // As if it were fresh: there is nothing left to start.
         Reuse::StaleWhileRevalidate(_) if is_arriving(node, ctx) => ForcedFreshness::ForceFresh,
+        // Or nothing to start yet. If the request is a refresh itself, it came too late.
+        Reuse::StaleWhileRevalidate(_) | Reuse::MustRevalidate(_) if pauses => ForcedFreshness::ForceFresh,
         // Whether it is served while it is refreshed, `may_serve_stale` says.
         Reuse::StaleWhileRevalidate(_) | Reuse::MustRevalidate(_) => {
             ForcedFreshness::ForceExpiredServeStale { expired_at: Some(clock::now().to_system_time()) }
@@ -110,6 +115,7 @@ pub(super) fn may_serve_stale(
         return allowed && !is_refresh;
     };
     let Some(cause) = failure_of(error) else { return false };
+    refreshing::failed(node, session, ctx);
     let Some(lookup) = &ctx.lookup else { return false };
     ctx.stale_if_error = lookup.found().is_some_and(|entry| stands_in(node, ctx, &entry, cause));
     if ctx.stale_if_error {

@@ -1,6 +1,7 @@
 //! Whether and for how long a response is stored: the core's verdict, put into Pingora's words.
 
 use super::context::{Context, Refetch};
+use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::effective_directives;
 use crate::core::cache_groups::{CACHE_GROUPS, Groups, read_groups};
@@ -24,6 +25,7 @@ use pingora::cache::{NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Request fields that the node writes anew for each request: what varies by them is another response each time.
@@ -104,6 +106,7 @@ pub(super) fn decide(
                     ctx.upstream.refetch = Refetch::Due;
                 }
             }
+            refreshing::failed(node, session, ctx);
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
@@ -127,7 +130,7 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
     if status.is_server_error() && (serves_stale || ctx.stale_if_error) {
         return Err(NoStore::KeepsStale);
     }
-    let request = &session.req_header().headers;
+    let request = &asked(&session.req_header().headers, ctx);
     match Part::of_response(request, ResponseHead::new(status, &headers)) {
         Some(part) if part.is_whole() => {
             headers.remove(header::CONTENT_RANGE);
@@ -141,6 +144,15 @@ fn fetched(session: &Session, response: &ResponseHeader, ctx: &Context) -> Resul
         }
         None => plan(request, status, &headers, ctx),
     }
+}
+
+/// A request's fields with its range only if that went up: a 206 answers what was asked, not what the client wants.
+fn asked<'r>(request: &'r HeaderMap, ctx: &Context) -> Cow<'r, HeaderMap> {
+    let mut asked = Cow::Borrowed(request);
+    if !ctx.upstream.range.went_up() && request.contains_key(header::RANGE) {
+        asked.to_mut().remove(header::RANGE);
+    }
+    asked
 }
 
 /// What is stored of a response whose fields those of another one update (RFC 9111 §3.2).
@@ -216,7 +228,7 @@ pub(super) fn plan(
     let tags = read_tags(headers, &site.site.tag_fields).map_err(|_| NoStore::TagsUnreadable)?;
     let Groups::Named(groups) = read_groups(headers, &CACHE_GROUPS) else { return Err(NoStore::TagsUnreadable) };
     let vary = VaryRule::from_response(headers).map_err(|_| NoStore::VaryUnreadable)?;
-    if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str())) {
+    if vary.fields().iter().any(|field| WRITTEN_BY_THE_NODE.contains(&field.as_str()) || ctx.leaves_out(field)) {
         return Err(NoStore::VaryStar);
     }
     let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

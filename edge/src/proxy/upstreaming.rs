@@ -1,8 +1,8 @@
 //! The request towards the tier above, and the first look at its response.
 
 use super::context::{Context, RangeUp, Refetch};
-use super::downstream::DATE_FIELD;
-use super::posting;
+use super::downstream::{DATE_FIELD, is_interim};
+use super::{posting, refreshing};
 use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
@@ -55,6 +55,10 @@ pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Contex
     if ctx.upstream.candidates.is_empty() {
         let key = ctx.url()?.cache_key();
         ctx.upstream.candidates = node.upstreams.candidates(&ctx.snapshot, &site, key);
+    }
+    if ctx.upstream.sent.is_none() {
+        // If nothing is ever sent, this is what the request was before.
+        ctx.upstream.fence = node.purges.applied();
     }
     loop {
         let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) else {
@@ -122,6 +126,9 @@ pub(super) fn exchange_failed(
         // No response has begun: another one may have more luck.
         error.set_retry(ctx.upstream.go_to_next());
     }
+    if !error.retry() {
+        refreshing::failed(node, session, ctx);
+    }
     error
 }
 
@@ -145,6 +152,9 @@ pub(super) fn write_request(
 
     for name in UNKEYED_FIELDS {
         headers.remove(name);
+    }
+    for (name, value) in ctx.set_aside.iter().filter(|(name, _)| !ctx.leaves_out(name)) {
+        headers.append(name, value.clone());
     }
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
@@ -193,7 +203,9 @@ pub(super) fn write_request(
         lookup.set_fence(ctx.upstream.fence);
     }
     posting::enter(node, session, ctx)?;
-    adapt_to_cache(node, session, request, ctx)
+    adapt_to_cache(node, session, request, ctx)?;
+    ctx.upstream.asks_for_change = CONDITIONS.iter().any(|name| request.headers.contains_key(name));
+    Ok(())
 }
 
 const CONDITIONS: [HeaderName; 4] =
@@ -255,18 +267,58 @@ fn text(value: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value).map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a field value"))
 }
 
-/// Takes from a response what concerns the node, before anybody else sees it.
-pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) {
-    if response.status.is_informational() {
-        return;
+/// Notes in a response that the node has received it, and by which version of HTTP (RFC 9110 §7.6.3). Later nobody
+/// knows any more how it came, so this is stored with it.
+fn sign(node: &NodeState, response: &mut ResponseHeader) {
+    let mut parts = response.as_owned_parts();
+    append_via(&mut parts.headers, parts.version, &node.info.node);
+    *response = ResponseHeader::from(parts);
+}
+
+/// Whether a response answers something that did not go up with the request: a 304 no condition (RFC 9110 §15.4.5), a 101
+/// no wish for another protocol (§15.2.2). Whoever sends it speaks of another request, or does not speak HTTP.
+fn is_unasked(session: &Session, status: StatusCode, ctx: &Context) -> bool {
+    match status {
+        StatusCode::SWITCHING_PROTOCOLS => !session.is_upgrade_req(),
+        StatusCode::NOT_MODIFIED => {
+            let method = &session.req_header().method;
+            matches!(*method, Method::GET | Method::HEAD) && !ctx.upstream.asks_for_change
+        }
+        _ => false,
     }
+}
+
+/// Whether what the stored response was validated with is a 304 that answers nothing. Pingora has no ear for errors there.
+pub(super) fn is_validated_unasked(session: &Session, ctx: &Context) -> bool {
+    ctx.upstream.status == Some(304) && is_unasked(session, StatusCode::NOT_MODIFIED, ctx)
+}
+
+/// The error of an exchange whose response answers nothing.
+pub(super) fn unasked() -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, "a response that answers nothing in its request").into_up()
+}
+
+/// Takes from a response what concerns the node, before anybody else sees it.
+pub(super) fn read_response(
+    node: &NodeState,
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
+    if is_interim(response) {
+        return Ok(());
+    }
+    ctx.upstream.status = Some(response.status.as_u16());
+    if is_unasked(session, response.status, ctx) {
+        return Err(unasked());
+    }
+    sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);
     }
     if let Some(lookup) = ctx.lookup.as_ref().filter(|_| !UpstreamFailure::Status(response.status).is_outage()) {
         node.fetch_lock.set_failing(lookup.key(), false);
     }
-    ctx.upstream.status = Some(response.status.as_u16());
     if let Some((url, site)) = &ctx.target {
         let head = ResponseHead::new(response.status, &response.headers);
         let selectors = invalidated(&session.req_header().method, url, head, &site.site.query);
@@ -294,6 +346,7 @@ pub(super) fn read_response(node: &NodeState, session: &mut Session, response: &
     // A client that reads slowly doesn't slow the fill, if the fill's size is known to fit. If it isn't, the client's
     // pace is the fill's, so that a body too large to be kept doesn't pile up.
     session.set_proxy_tasks_enabled(response.headers.contains_key(header::CONTENT_LENGTH));
+    Ok(())
 }
 
 /// Whether this node hands its answers to another tier of the fleet.

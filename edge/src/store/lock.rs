@@ -8,6 +8,7 @@
 
 use super::lookup::{Collapse, Lookup, WantedRange};
 use super::memory::MemoryStore;
+use super::pause::Pauses;
 use crate::core::key::CacheKey;
 use crate::core::purge::{Fence, Subject};
 use crate::purge_log::PurgeLog;
@@ -19,7 +20,7 @@ use pingora::cache::key::CacheHashKey;
 use pingora::cache::lock::{CacheKeyLock, LockStatus, LockStub, Locked, WritePermit};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a key is remembered as not stored.
 pub const UNSTORED_MEMORY: Duration = Duration::from_secs(120);
@@ -44,6 +45,7 @@ pub struct FetchLock {
     held: Mutex<Table>,
     unstored: Cache<CacheKey, ()>,
     failing: Cache<CacheKey, ()>,
+    pauses: Pauses,
     too_large: Cache<CacheKey, ()>,
     purges: Arc<PurgeLog>,
     store: Arc<MemoryStore>,
@@ -81,7 +83,8 @@ impl FetchLock {
     pub fn new(purges: Arc<PurgeLog>, store: Arc<MemoryStore>) -> Self {
         let memory = |lasts| Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(lasts).build();
         let (unstored, failing, too_large) = (memory(UNSTORED_MEMORY), memory(FAILING_MEMORY), memory(UNSTORED_MEMORY));
-        Self { held: Mutex::default(), unstored, failing, too_large, purges, store }
+        let pauses = Pauses::new(MAX_REMEMBERED);
+        Self { held: Mutex::default(), unstored, failing, pauses, too_large, purges, store }
     }
 
     /// Remembers whether fetches for a key fail, so that not every request has to find out.
@@ -96,6 +99,22 @@ impl FetchLock {
     /// Whether the last fetch for a key failed, not long ago.
     pub fn is_failing(&self, key: &CacheKey) -> bool {
         self.failing.contains_key(key)
+    }
+
+    /// A refresh in the background came to nothing, which was begun after the purge `fence`: the next one waits.
+    pub fn pause_refreshes(&self, key: CacheKey, fence: Fence, now: Instant) {
+        self.pauses.begin(key, fence, now);
+    }
+
+    /// A response was stored.
+    pub fn resume_refreshes(&self, key: &CacheKey) {
+        self.pauses.end(key);
+    }
+
+    /// Whether what is stored under a key is not to be refreshed in the background now. A purge that came since asks for a
+    /// refresh of its own.
+    pub fn pauses_refreshes(&self, key: &CacheKey, stored: &Subject, now: Instant) -> bool {
+        self.pauses.holds(key, now, |fence| self.purges.selects_since(stored, fence))
     }
 
     /// Whether the responses for a key turned out, not long ago, not to be stored.

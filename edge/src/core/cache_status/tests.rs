@@ -71,6 +71,10 @@ fn appended_behind_the_tiers_above() {
     check_appended(&[""], "fra-1;hit");
     check_appended(&["HIT from cache"], "fra-1;hit");
     check_appended(&["a;hit,"], "fra-1;hit");
+    // What RFC 9651 has added is no list of RFC 8941, by which readers of the field go.
+    check_appended(&["@2020"], "fra-1;hit");
+    check_appended(&["a;hit", "b;since=@2020"], "fra-1;hit");
+    check_appended(&["a;detail=%\"x\""], "fra-1;hit");
     check_appended(&[&format!("\"{}\"", "x".repeat(MAX_INHERITED_BYTES))], "fra-1;hit");
 }
 

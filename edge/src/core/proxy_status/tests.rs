@@ -71,6 +71,7 @@ fn appended_behind_the_tiers_above() {
     );
     check_appended(&[""], "fra-1");
     check_appended(&["failed badly"], "fra-1");
+    check_appended(&["a;since=@2020"], "fra-1");
     check_appended(&[&format!("\"{}\"", "x".repeat(MAX_INHERITED_BYTES))], "fra-1");
 }
 

@@ -219,6 +219,21 @@ fn a_merge_keeps_what_describes_the_body_and_the_hop() {
 }
 
 #[test]
+fn a_merge_keeps_validators_that_a_304_has_none_for() {
+    let stored = [("etag", "\"a\""), ("last-modified", CHANGED)];
+    let kept = ["etag: \"a\"", &format!("last-modified: {CHANGED}")];
+    for broken in ["a", "\"a", "", "W/a", "\"a\", \"b\""] {
+        check_merge(&stored, &[("etag", broken)], &kept);
+    }
+    check_merge(&stored, &[("etag", "\"b\""), ("etag", "b")], &kept);
+    for broken in ["yesterday", "", "0"] {
+        check_merge(&stored, &[("last-modified", broken)], &kept);
+    }
+    check_merge(&stored, &[("etag", "W/\"a\"")], &["etag: W/\"a\"", kept[1]]);
+    check_merge(&[], &[("etag", "a")], &[]);
+}
+
+#[test]
 fn a_merge_speaks_of_the_new_exchange() {
     check_merge(&[("age", "50"), ("date", CHANGED)], &[], &[]);
     check_merge(

@@ -1,6 +1,6 @@
 //! Origins that fail.
 
-use crate::stage::{Gate, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
+use crate::stage::{Exchange, Gate, HOST, Origin, Script, Stage, docs, expect, outcome, pattern};
 use scenarios::cache_status::Outcome;
 use scenarios::client::{Ask, Reply};
 
@@ -150,10 +150,28 @@ async fn two_framings_of_a_response_are_read_as_one() {
         expect(&reply, 200, "hello", did);
         assert_ne!(reply.header("content-length"), Some("3"));
     }
-    let no_body = "HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\n";
-    stage.origin.on("/b", Script::raw(no_body));
-    for did in [Outcome::Miss, Outcome::Hit] {
-        expect(&stage.get("/b").await, 204, "", did);
+}
+
+/// RFC 9110 §8.6, RFC 9112 §6.1: a 204 has no body, whatever its origin says, and the node does not say it after it.
+#[tokio::test]
+async fn a_response_without_a_body_is_not_framed() {
+    let stage = Stage::new().await;
+    for (n, framing) in ["Content-Length: 3", "Content-Length: 0", "Transfer-Encoding: chunked"].into_iter().enumerate()
+    {
+        let (stored, passed) = (format!("/{n}/stored"), format!("/{n}/passed"));
+        for (target, store) in [(&stored, "max-age=60"), (&passed, "no-store")] {
+            let head = format!("HTTP/1.1 204 No Content\r\nCache-Control: {store}\r\n{framing}\r\n\r\n");
+            stage.origin.on(target, Script::raw(head));
+        }
+        let mut exchange = stage.open(&stored).await;
+        for target in [&stored, &passed, &stored] {
+            let (status, fields) = exchange.next_head().await.expect("a head");
+            assert_eq!(status, 204, "{framing}");
+            assert!(!fields.contains_key("content-length") && !fields.contains_key("transfer-encoding"), "{fields:?}");
+            // The connection is good for another request.
+            exchange.send_more(&format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+        }
+        assert_eq!(stage.origin.count(&stored), 1, "{framing}");
     }
 }
 
@@ -170,4 +188,58 @@ async fn interim_responses_do_not_take_the_place_of_the_final_one() {
     }
     assert_eq!((last, exchange.rest().await), (200, Ok(b"hello".to_vec())));
     expect(&stage.get("/a").await, 200, "hello", Outcome::Hit);
+}
+
+/// Checks that a response to something that was not asked is none (RFC 9110 §15.2.2, §15.4.5).
+#[track_caller]
+fn expect_unasked(reply: &Reply, status: u16) {
+    let told = format!("fra-1;error=http_protocol_error;received-status={status}");
+    assert_eq!((reply.status.as_u16(), reply.header("proxy-status")), (502, Some(told.as_str())));
+}
+
+#[tokio::test]
+async fn a_304_without_a_condition_is_no_answer() {
+    let stage = Stage::with_site("[[sites.rules]]\nmatch = { path = \"/pass/*\" }\nset = { pass = true }").await;
+    let same = || Script::not_modified().field("ETag", "\"1\"").field("Cache-Control", "max-age=600");
+    for target in ["/miss", "/pass/a"] {
+        stage.origin.next(target, same());
+        stage.origin.next(target, same());
+        stage.origin.on(target, Script::cached("x"));
+        expect_unasked(&stage.get(target).await, 304);
+        expect_unasked(&stage.send(&Ask::new(http::Method::HEAD, HOST, target)).await, 304);
+        let reply = stage.get(target).await;
+        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (200, "x"), "{target}");
+    }
+    // What is stored has nothing to be validated by, so it is not what the origin speaks of.
+    stage.origin.next("/stale", Script::stale("old", ""));
+    stage.origin.next("/stale", same());
+    stage.origin.on("/stale", Script::cached("new"));
+    stage.get("/stale").await;
+    expect_unasked(&stage.get("/stale").await, 304);
+    expect(&stage.get("/stale").await, 200, "new", Outcome::Miss);
+    // Who has asked is told.
+    let asks = Ask::get(HOST, "/pass/b").with("If-None-Match", "\"1\"");
+    stage.origin.on("/pass/b", same());
+    assert_eq!(stage.send(&asks).await.status.as_u16(), 304);
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
+    let stage = Stage::new().await;
+    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nnot HTTP";
+    for target in ["/a", "/b"] {
+        stage.origin.on(target, Script::raw(head));
+    }
+    expect_unasked(&stage.get("/a").await, 101);
+    expect_unasked(&stage.send(&Ask::new(http::Method::POST, HOST, "/b")).await, 101);
+    for fields in ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"] {
+        let old = format!("GET /a HTTP/1.0\r\nHost: {HOST}\r\n{fields}\r\n");
+        let (status, _) = Exchange::send(stage.node().public_addr(), &old).await.head().await.expect("a head");
+        assert_eq!(status, 502, "HTTP/1.0 knows no other protocols");
+    }
+    // And it does not take the place of what is stored.
+    stage.origin.next("/c", Script::stale("old", ", stale-if-error=600"));
+    stage.origin.on("/c", Script::raw(head));
+    stage.get("/c").await;
+    expect(&stage.get("/c").await, 200, "old", Outcome::Stale);
 }

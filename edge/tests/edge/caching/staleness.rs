@@ -1,8 +1,11 @@
 //! Stale responses that are served: while they are refreshed, or because the origin fails (RFC 5861).
 
-use crate::stage::{Gate, HOST, Script, Stage, eventually, expect, outcome, parameter, pattern, replies};
+use crate::stage::{Gate, HOST, Script, Stage, eventually, expect, outcome, parameter, pattern, replies, reply, url};
+use edge::clock;
+use edge::wire::purge::Mode;
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
+use std::time::Duration;
 
 const SWR: &str = ", stale-while-revalidate=600";
 const SIE: &str = ", stale-if-error=600";
@@ -96,6 +99,38 @@ async fn a_head_or_a_range_has_the_whole_refreshed() {
     }
 }
 
+/// What the client says of caching is not said again by a refresh, except where it selects what is refreshed.
+#[tokio::test]
+async fn a_refresh_is_of_the_variant_that_is_stale() {
+    let stage = Stage::new().await;
+    let says = |value: &str| Ask::get(HOST, "/a").with("Cache-Control", value);
+    for value in ["x=1", "x=2"] {
+        stage.origin.next("/a", Script::stale(format!("old {value}"), SWR).field("Vary", "Cache-Control"));
+        expect(&stage.send(&says(value)).await, 200, &format!("old {value}"), Outcome::Miss);
+    }
+    for (n, value) in ["x=1", "x=2"].into_iter().enumerate() {
+        let new = format!("new {value}");
+        stage.origin.next("/a", Script::cached(new.clone()).field("Vary", "Cache-Control"));
+        expect(&stage.send(&says(value)).await, 200, &format!("old {value}"), Outcome::Stale);
+        eventually("the variant is refreshed", async || {
+            let reply = stage.send(&says(value)).await;
+            outcome(&reply) == Outcome::Hit && reply.text() == new
+        })
+        .await;
+        assert_eq!((stage.origin.count("/a"), stage.origin.last("/a").field("cache-control")), (3 + n, Some(value)));
+    }
+    // What only now turns out to vary by it is another one's, whatever this refresh brought.
+    stage.origin.next("/b", Script::stale("old", SWR));
+    stage.origin.on("/b", Script::cached("new").field("Vary", "Cache-Control"));
+    let asks = Ask::get(HOST, "/b").with("Cache-Control", "x=1");
+    stage.send(&asks).await;
+    expect(&stage.send(&asks).await, 200, "old", Outcome::Stale);
+    eventually("it is fetched as it was asked for", async || outcome(&stage.send(&asks).await) == Outcome::Hit).await;
+    let seen = stage.origin.requests("/b");
+    let said: Vec<_> = seen.iter().map(|request| request.field("cache-control")).collect();
+    assert_eq!(said, [Some("x=1"), None, Some("x=1")]);
+}
+
 #[tokio::test]
 async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
     for broken in
@@ -122,6 +157,47 @@ async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
         gate.open();
         becomes(&stage, "/a", "new").await;
         assert_eq!(stage.origin.count("/a"), 3);
+    }
+}
+
+/// However many requests come, an origin in trouble is asked rarely, and less and less.
+#[tokio::test]
+async fn refreshes_that_fail_are_spaced_out() {
+    for window in [SWR, SIE] {
+        let stage = Stage::new().await;
+        stage.origin.next("/a", Script::stale("old", window));
+        stage.origin.on("/a", Script::ok("down").status(503));
+        stage.get("/a").await;
+        let began = clock::monotonic();
+        // Of what may only stand in, the first refresh is the one after the request that found out.
+        let refreshes = if window == SIE { 5 } else { 4 };
+        eventually("two more refreshes", async || {
+            expect(&stage.get("/a").await, 200, "old", Outcome::Stale);
+            stage.origin.count("/a") >= refreshes
+        })
+        .await;
+        let waited = clock::monotonic() - began;
+        assert!(waited >= Duration::from_secs(3), "a second, and then two: {waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_purge_does_not_wait_for_the_next_refresh() {
+    for mode in [Mode::Soft, Mode::Hard] {
+        let stage = Stage::new().await;
+        let gate = Gate::new();
+        stage.origin.next("/a", Script::stale("old", SWR));
+        stage.origin.next("/a", Script::ok("down").status(503));
+        stage.origin.on("/a", Script::cached("new").after(&gate));
+        stage.get("/a").await;
+        stage.get("/a").await;
+        stage.origin.answered("/a", 2).await;
+        stage.purge(mode, &[url("/a")]).await;
+        let asking = stage.ask(Ask::get(HOST, "/a"));
+        stage.origin.arrived("/a", 3).await;
+        gate.open();
+        assert_eq!(reply(asking).await.text(), if mode == Mode::Soft { "old" } else { "new" });
+        becomes(&stage, "/a", "new").await;
     }
 }
 

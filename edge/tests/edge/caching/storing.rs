@@ -50,6 +50,25 @@ async fn a_miss_is_stored_and_then_hit() {
     assert_eq!(stage.origin.last("/a").field("x-request-id"), Some(id(&miss).as_str()));
 }
 
+/// The version in Via is the one by which the origin has answered (RFC 9110 §7.6.3), also long after that.
+#[tokio::test]
+async fn via_says_by_which_version_the_response_came() {
+    let stage = Stage::new().await;
+    for (version, via) in [("1.0", "1.1 inner, 1.0 fra-1"), ("1.1", "1.1 inner, 1.1 fra-1")] {
+        let raw = |cache_control: &str| {
+            let fields = format!("Cache-Control: {cache_control}\r\nVia: 1.1 inner\r\nContent-Length: 1");
+            format!("HTTP/{version} 200 OK\r\n{fields}\r\n\r\nx")
+        };
+        let (stored, passed) = (format!("/{version}/stored"), format!("/{version}/passed"));
+        stage.origin.on(&stored, Script::raw(raw("max-age=60")));
+        stage.origin.on(&passed, Script::raw(raw("no-store")));
+        for target in [&stored, &stored, &passed] {
+            assert_eq!(stage.get(target).await.header("via"), Some(via), "{target}");
+        }
+        assert_eq!(stage.origin.count(&stored), 1);
+    }
+}
+
 #[tokio::test]
 async fn what_may_not_be_shared_is_not_stored() {
     let stage = Stage::with_site("default_ttl = \"1h\"").await;

@@ -121,6 +121,22 @@ async fn an_absolute_target_names_the_same_host() {
     stand.still_serves().await;
 }
 
+/// HTTP/1.0 knows no Host, so the authority of an absolute target is all that is needed (RFC 9112 §3.2.2, §3.3).
+#[tokio::test]
+async fn an_absolute_target_of_http_1_0_names_the_host_alone() {
+    let stand = Stand::new().await;
+    for target in ["http://docs.example/old", "http://DOCS.example:80/old"] {
+        let reply = stand.exchange(format!("GET {target} HTTP/1.0\r\n\r\n")).await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, "GET /old\n"), "{target}");
+    }
+    assert_eq!(stand.origin.seen_of("/old").len(), 1, "both have one key");
+    assert_eq!(stand.origin.seen_of("/old")[0].header("host"), Some(HOST));
+    let reply = stand.exchange("GET http://other.example/old HTTP/1.0\r\n\r\n").await;
+    assert_eq!(reply.status, 421, "{reply:?}");
+    check_refused(&stand, "GET http:///old HTTP/1.0\r\n\r\n", NO_HOST).await;
+    stand.still_serves().await;
+}
+
 #[tokio::test]
 async fn targets_of_other_forms_are_refused() {
     let stand = Stand::new().await;
