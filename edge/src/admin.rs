@@ -5,21 +5,23 @@
 mod connection;
 mod limits;
 mod places;
+mod purging;
 mod serving;
 
 pub(crate) use serving::serve;
 
 use crate::config::TokenRole;
 use crate::core::id::{SiteId, Tag, TokenId};
-use crate::core::purge::{Mode, Selector};
+use crate::core::purge::Selector;
 use crate::core::url::{Scheme, normalise_host};
-use crate::node::NodeState;
+use crate::node::{NodeState, Standing};
 use crate::snapshot::Snapshot;
 use crate::wire::admin::{ErrorReply, Status};
-use crate::wire::purge::{self, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
+use crate::wire::follow::PATH;
+use crate::wire::purge::{MAX_SELECTORS, Target};
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,7 +33,8 @@ pub fn routes(node: Arc<NodeState>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/stats", get(stats))
-        .route("/purges", post(purges))
+        .route("/purges", post(purging::purge))
+        .route(PATH, post(purging::follow))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .with_state(node)
@@ -43,7 +46,8 @@ async fn health(State(node): State<Arc<NodeState>>) -> Json<Status> {
 
 async fn ready(State(node): State<Arc<NodeState>>) -> (StatusCode, Json<Status>) {
     let (code, status) = match node.is_ready() {
-        true => (StatusCode::OK, "ready"),
+        true => (StatusCode::OK, node.standing().as_str()),
+        false if node.standing() == Standing::Starting => (StatusCode::SERVICE_UNAVAILABLE, node.standing().as_str()),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not taking requests"),
     };
     (code, Json(Status { status: status.into(), node: node.info.node.clone() }))
@@ -53,41 +57,6 @@ async fn stats(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result
     let snapshot = node.snapshot();
     authenticate(&snapshot, &headers)?;
     Ok(Json(node.stats()).into_response())
-}
-
-async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<PurgeReply>, Denied> {
-    let snapshot = node.snapshot();
-    let (head, body) = request.into_parts();
-    let (token, role) = authenticate(&snapshot, &head.headers)?;
-    if *role == TokenRole::Read {
-        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
-    }
-    let body = limits::read_body(&head.headers, body).await?;
-    let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
-        Denied::bad_request(
-            format!("the body is not a purge: {error}"),
-            "see `purge-cli --help`, which sends good ones",
-        )
-    })?;
-    let selectors = select(&snapshot, &request.targets)?;
-    for selector in &selectors {
-        permit(role, token, selector)?;
-    }
-    let mode = match request.mode {
-        purge::Mode::Hard => Mode::Hard,
-        purge::Mode::Soft => Mode::Soft,
-    };
-    let applied = node.purge(&selectors, mode);
-    let first = &selectors[0];
-    tracing::info!(
-        %token, mode = mode.as_str(), selectors = selectors.len(), %first, applied = %applied.log(), "purged"
-    );
-    Ok(Json(PurgeReply {
-        node: node.info.node.clone(),
-        boot_id: node.info.boot_id.clone(),
-        applied_seq: applied.log().seq(),
-        targets: selectors.len(),
-    }))
 }
 
 async fn nothing_here() -> Denied {

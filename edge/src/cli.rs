@@ -37,6 +37,9 @@ pub enum Command {
         /// The node's name in the fleet file
         #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
         node: NodeId,
+        /// Where nodes keep what must outlive them, each in a folder of its own name [default: what the fleet file says]
+        #[arg(long, value_name = "FOLDER", env = "TIDEWALL_DATA")]
+        data: Option<PathBuf>,
     },
     /// Check a fleet file, and list everything that is wrong with it
     ///

@@ -38,6 +38,8 @@ pub mod upstream;
 #[cfg(feature = "server")]
 pub mod admin;
 #[cfg(feature = "server")]
+mod following;
+#[cfg(feature = "server")]
 pub mod front_door;
 #[cfg(feature = "server")]
 pub mod listen;

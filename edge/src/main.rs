@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run { config, node } => run(&config, &node),
+        Command::Run { config, node, data } => run(&config, &node, data.as_deref()),
         Command::Check { config, json } => check(&config, json),
         Command::Completions { shell } => completions(shell),
     };
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(config: &Path, node: &edge::core::id::NodeId) -> Result<ExitCode> {
+fn run(config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Result<ExitCode> {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let filter = tracing_subscriber::EnvFilter::try_from_env("EDGE_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_env_filter(filter).init();
-    let server = Server::bind(config, node)?;
+    let server = Server::bind(config, node, data)?;
     let line = serde_json::to_string(&server.listening()?)?;
     server.run(|| {
         // Whoever started the node may not listen; it serves all the same.

@@ -1,10 +1,19 @@
 //! Layer 3b: what a running node consists of, and its current snapshot of the fleet file.
 
+mod standing;
+
+pub use standing::Standing;
+
 use crate::clock;
 use crate::core::key::CacheKey;
-use crate::core::purge::{Fence, Mode, Selector};
+use crate::core::log::{Member, Position, Purge};
+use crate::core::purge::{Fence, Selector};
 use crate::core::reuse::PurgeMark;
+use crate::core::time::Timestamp;
 use crate::core::url::Scheme;
+use crate::data_folder::{DataError, DataFolder, Known};
+use crate::follow::Applies;
+use crate::log_home::LogHome;
 use crate::purge_log::PurgeLog;
 use crate::snapshot::Snapshot;
 use crate::store::in_flight::{Fetch, InFlight};
@@ -15,9 +24,24 @@ use crate::telemetry::{NodeInfo, Reporter, Telemetry};
 use crate::upstream::Upstreams;
 use crate::wire::stats::Stats;
 use arc_swap::ArcSwap;
+use standing::StandingCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+use tokio::sync::watch;
+
+/// What a node has to do with the purge log.
+#[derive(Debug)]
+pub struct LogSide {
+    /// This process, to the log's home.
+    pub member: Member,
+    /// How far it knew the log when it ended last.
+    pub known: Known,
+    /// Where it writes down how far it knows the log.
+    pub data: DataFolder,
+    /// The log, if this node is its home.
+    pub home: Option<Arc<dyn LogHome>>,
+}
 
 /// A node's state. There is one for each process.
 #[derive(Debug)]
@@ -40,14 +64,30 @@ pub struct NodeState {
     pub upstreams: Upstreams,
     snapshot: ArcSwap<Snapshot>,
     ready: AtomicBool,
+    standing: StandingCell,
+    /// This process, to the home of the purge log.
+    pub member: Member,
+    /// The purge log, if this node is its home.
+    pub log_home: Option<Arc<dyn LogHome>>,
+    data: DataFolder,
+    /// How far the purge log is known, for whoever writes it down.
+    known: watch::Sender<Known>,
     requests: AtomicU64,
+    purges_applied: AtomicU64,
     started: Instant,
 }
 
 impl NodeState {
     /// A node that has not begun to serve.
-    pub fn new(info: NodeInfo, snapshot: Snapshot, telemetry: Telemetry) -> Self {
+    pub fn new(
+        info: NodeInfo,
+        snapshot: Snapshot,
+        telemetry: Telemetry,
+        LogSide { member, known, data, home: log_home }: LogSide,
+    ) -> Self {
         let purges = Arc::new(PurgeLog::new());
+        // Nothing is stored yet.
+        purges.hide_all(known.at);
         let max_object = snapshot.fleet.store.max_object.bytes();
         let store = Arc::new(MemoryStore::new(snapshot.memory_bytes(), max_object));
         Self {
@@ -61,7 +101,13 @@ impl NodeState {
             info,
             snapshot: ArcSwap::from_pointee(snapshot),
             ready: AtomicBool::new(false),
+            standing: StandingCell::default(),
+            member,
+            log_home,
+            data,
+            known: watch::Sender::new(known),
             requests: AtomicU64::new(0),
+            purges_applied: AtomicU64::new(0),
             started: clock::monotonic(),
         }
     }
@@ -83,7 +129,33 @@ impl NodeState {
 
     /// Whether the node takes requests.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && self.standing() != Standing::Starting
+    }
+
+    /// How the node stands to the purge log.
+    pub fn standing(&self) -> Standing {
+        self.standing.get()
+    }
+
+    /// The node has waited long enough for the home of the purge log.
+    pub fn gives_up_waiting(&self) {
+        let passing = |standing| if standing == Standing::Starting { Standing::Passing } else { standing };
+        if self.standing.change(passing) == Standing::Starting {
+            tracing::warn!("the home of the purge log can't be reached: passing everything, storing nothing");
+        }
+    }
+
+    /// How far the purge log is known, each time that it changes.
+    pub fn known(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
+    }
+
+    /// Writes down how far the purge log is known.
+    ///
+    /// # Errors
+    /// [`DataError`]: it can't be written.
+    pub fn keep(&self, known: Known) -> Result<(), DataError> {
+        self.data.keep(known)
     }
 
     /// Says whether the node takes requests.
@@ -117,13 +189,6 @@ impl NodeState {
         of_the_request
     }
 
-    /// Purges as one: no request sees some of it without the rest. Returns what is applied then.
-    pub fn purge(&self, selectors: &[Selector], mode: Mode) -> Fence {
-        let applied = self.purges.apply(selectors, mode);
-        self.sweep_if_due();
-        applied
-    }
-
     /// Keeps the index of purges small. That goes through the whole store, so it has a thread of its own.
     fn sweep_if_due(&self) {
         if !self.purges.begins_sweep() {
@@ -149,10 +214,52 @@ impl NodeState {
         let reporter = Reporter {
             uptime_s: self.started.elapsed().as_secs(),
             ready: self.is_ready(),
-            applied_seq: applied.log().seq(),
+            applied: applied.log(),
+            purges: self.purges_applied.load(Ordering::Relaxed),
             invalidations: applied.own().seq(),
             store: self.store.stats(),
         };
         reporter.report(&self.info, &self.telemetry)
+    }
+}
+
+impl Applies for NodeState {
+    fn purge(&self, at: Position, purge: &Purge, issued_at: Timestamp) {
+        // Whichever is earlier: the bound of a soft purge must not move with the clock of its home.
+        self.purges.apply(at, &purge.selectors, purge.mode, issued_at.min(clock::now()));
+        self.purges_applied.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            %at, id = %purge.id, by = %purge.by, mode = purge.mode.as_str(), selectors = purge.selectors.len(),
+            first = purge.selectors.first().map(tracing::field::display), "purged"
+        );
+        self.sweep_if_due();
+    }
+
+    fn hide_all(&self, upto: Position) {
+        self.purges.hide_all(upto);
+        tracing::info!(%upto, "hid all that was stored");
+    }
+
+    fn pass(&self, at: Position) {
+        self.purges.pass(at);
+    }
+
+    fn caught_up(&self, is_so: bool) {
+        let before = self.standing.change(|standing| match (is_so, standing) {
+            (true, _) => Standing::Following,
+            (false, Standing::Following) => Standing::Lost,
+            (false, standing) => standing,
+        });
+        match (is_so, before) {
+            (true, Standing::Starting | Standing::Passing | Standing::Lost) => {
+                tracing::info!("caught up with the purge log")
+            }
+            (false, Standing::Following) => tracing::warn!("out of touch with the home of the purge log"),
+            _ => {}
+        }
+    }
+
+    fn knows(&self, known: Known) {
+        self.known.send_replace(known);
     }
 }

@@ -64,7 +64,10 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         match admission::admit(&self.node, session, ctx) {
-            Ok(()) => Ok(false),
+            Ok(()) => {
+                admission::keep_up(&self.node, ctx).await;
+                Ok(false)
+            }
             Err(refusal) => {
                 failure::refuse(&self.node, session, ctx, refusal).await;
                 Ok(true)

@@ -2,12 +2,13 @@
 //!
 //! Its rules and verdicts are the core's; here are only the lock and the published positions.
 
-use crate::clock;
 use crate::core::log::Position;
 use crate::core::purge::{Fence, Index, Mark, Mode, Selector, Subject};
 use crate::core::reuse::PurgeMark;
+use crate::core::time::Timestamp;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// The purges of a node.
 #[derive(Debug, Default)]
@@ -17,6 +18,7 @@ pub struct PurgeLog {
     log: AtomicU64,
     own: AtomicU64,
     sweeping: AtomicBool,
+    changed: watch::Sender<()>,
 }
 
 impl PurgeLog {
@@ -31,12 +33,31 @@ impl PurgeLog {
         Fence::new(position(&self.log), position(&self.own))
     }
 
-    /// Applies purges as one: no request sees some of them without the others.
-    pub fn apply(&self, selectors: &[Selector], mode: Mode) -> Fence {
+    /// Applies the purges of the record at `at` as one: no request sees some of them without the others. `now` is when, for
+    /// the bound of soft purges.
+    pub fn apply(&self, at: Position, selectors: &[Selector], mode: Mode, now: Timestamp) {
         let mut index = self.index.write();
-        let at = index.applied().log().next();
-        index.apply(at, &selectors.iter().collect::<Vec<_>>(), mode, clock::now());
-        self.publish(&index)
+        index.apply(at, &selectors.iter().collect::<Vec<_>>(), mode, now);
+        self.publish(&index);
+    }
+
+    /// Goes to a position where nothing is purged.
+    pub fn pass(&self, at: Position) {
+        let mut index = self.index.write();
+        index.apply(at, &[], Mode::Hard, Timestamp::from_millis(0));
+        self.publish(&index);
+    }
+
+    /// Hides all that is not known to be valid beyond a position.
+    pub fn hide_all(&self, upto: Position) {
+        let mut index = self.index.write();
+        index.hide_all(upto);
+        self.publish(&index);
+    }
+
+    /// Changes with everything that is applied.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Applies an invalidation of the node's own: see [`Index::invalidate`].
@@ -47,11 +68,11 @@ impl PurgeLog {
         of_the_request
     }
 
-    fn publish(&self, index: &Index) -> Fence {
+    fn publish(&self, index: &Index) {
         let applied = index.applied();
         self.own.store(applied.own().packed(), Ordering::Release);
         self.log.store(applied.log().packed(), Ordering::Release);
-        applied
+        self.changed.send_replace(());
     }
 
     /// What the purges so far say of an entry: two loads if it was checked since the last purge.

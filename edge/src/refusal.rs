@@ -84,6 +84,9 @@ refusals! {
     /// The request has been here before.
     LOOP = LOOP_DETECTED, "loop",
         "The request came back to this CDN: an origin's address leads to one of its nodes.", ProxyLoopDetected;
+    /// The node does not know yet what was purged.
+    STARTING = SERVICE_UNAVAILABLE, "starting",
+        "The node has just started and is not ready.", ProxyInternalResponse;
     /// Something failed within the node.
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The node failed to answer.", ProxyInternalError;
 }

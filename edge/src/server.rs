@@ -5,9 +5,13 @@ mod open_files;
 use crate::admin;
 use crate::config::{Fleet, LoadError};
 use crate::core::id::NodeId;
+use crate::core::log::{Member, RecordId};
+use crate::data_folder::{DataError, DataFolder};
+use crate::following;
 use crate::front_door::FrontDoor;
 use crate::listen::{self, BindError};
-use crate::node::NodeState;
+use crate::log_home::{FileHome, LogError, LogHome, Retention};
+use crate::node::{LogSide, NodeState, Standing};
 use crate::proxy::Proxy;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::telemetry::{NodeInfo, Telemetry};
@@ -39,6 +43,12 @@ const H2_IDLE: Duration = Duration::from_secs(60);
 /// After the drain the admin server has this long to finish what it is asked.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
+/// How often a node that starts looks whether it has caught up.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// For saying to the home of the purge log that the node has drained.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A node that can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -51,6 +61,12 @@ pub enum StartError {
     /// An address can't be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The data folder can't be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The purge log can't be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The runtime, or a signal handler, can't be set up.
     #[error("can't start: {0}\n    hint: check the limits of processes and files (`ulimit -a`)")]
     System(#[from] std::io::Error),
@@ -67,11 +83,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the fleet file and binds the node's listeners.
+    /// Reads the fleet file, takes the node's data folder and binds its listeners. `data`: where nodes keep their data, if
+    /// not where the file says.
     ///
     /// # Errors
     /// [`StartError`]: a file, secret or address that can't be used.
-    pub fn bind(config: &Path, name: &NodeId) -> Result<Self, StartError> {
+    pub fn bind(config: &Path, name: &NodeId, data: Option<&Path>) -> Result<Self, StartError> {
         let fleet = Fleet::load(config)?;
         log_warnings(&fleet, config);
         let boot_id = boot_id();
@@ -94,7 +111,8 @@ impl Server {
             role: snapshot.node.role.as_str(),
             boot_id,
         };
-        let node = Arc::new(NodeState::new(info, snapshot, telemetry));
+        let log = log_side(&snapshot, &info, data)?;
+        let node = Arc::new(NodeState::new(info, snapshot, telemetry, log));
         Ok(Self { node, public, admin, config: config.to_owned(), name: name.clone() })
     }
 
@@ -141,10 +159,18 @@ impl Server {
         let admin = tokio::net::TcpListener::from_std(admin)?;
         let admin = tokio::spawn(admin::serve(admin, admin::routes(node.clone()), admin_shutdown));
 
+        let (stop_following, follows) = watch::channel(false);
+        let following = tokio::spawn(following::run(node.clone(), follows));
+
         node.set_ready(true);
-        started();
+        let mut told = Some(started);
         loop {
             tokio::select! {
+                () = knows_its_standing(&node), if told.is_some() => {
+                    if let Some(started) = told.take() {
+                        started();
+                    }
+                }
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => reload(&node, &config, &name),
@@ -158,9 +184,18 @@ impl Server {
         if left > 0 {
             tracing::warn!(connections = left, "the drain's bound is over; closing what is left");
         }
+        let _ = stop_following.send(true);
+        let _ = tokio::time::timeout(FAREWELL, following).await;
         let _ = stop_admin.send(true);
         let _ = tokio::time::timeout(ADMIN_DRAIN, admin).await;
         Ok(())
+    }
+}
+
+/// Waits until the node answers requests, in one way or another.
+async fn knows_its_standing(node: &NodeState) {
+    while node.standing() == Standing::Starting {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -198,6 +233,20 @@ fn log_warnings(fleet: &Fleet, config: &Path) {
     for warning in &fleet.warnings {
         tracing::warn!("{}", warning.in_file(&config.display().to_string()));
     }
+}
+
+/// Takes the node's data folder, and opens the purge log if the node is its home.
+fn log_side(snapshot: &Snapshot, info: &NodeInfo, data: Option<&Path>) -> Result<LogSide, StartError> {
+    let folder = data.unwrap_or(&snapshot.fleet.data_folder).join(&info.node);
+    let data = DataFolder::open(&folder)?;
+    let known = data.known()?;
+    let config = &snapshot.fleet.purge_log;
+    let is_home = config.home.as_ref() == Some(&snapshot.node.id);
+    let retention = Retention { age: config.keep_for, count: config.keep_records };
+    let home = is_home.then(|| FileHome::open(&data.log_path(), retention)).transpose()?;
+    let boot = RecordId::new(&info.boot_id).unwrap_or_else(|| data.id().clone());
+    let member = Member { node: snapshot.node.id.clone(), boot, folder: data.id().clone() };
+    Ok(LogSide { member, known, data, home: home.map(|home| Arc::new(home) as Arc<dyn LogHome>) })
 }
 
 /// Names this start of the node: the time and the process, hashed.

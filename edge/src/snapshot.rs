@@ -28,6 +28,8 @@ pub struct Snapshot {
     hosts: HashMap<String, Arc<SiteRuntime>>,
     /// The key of the tiers' words about requests; `None` in a fleet of one tier.
     pub tier_key: Option<TierKey>,
+    /// What nodes show to the home of the purge log.
+    pub follow_token: Option<String>,
     tokens: Vec<Token>,
 }
 
@@ -124,7 +126,8 @@ impl Snapshot {
             hosts.extend(site.hosts.iter().map(|host| (host.clone(), runtime.clone())));
         }
         let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
-        Ok(Self { hosts, tier_key, tokens, pop, node, fleet })
+        let follow_token = tier_key.as_ref().map(TierKey::follow_token);
+        Ok(Self { hosts, tier_key, follow_token, tokens, pop, node, fleet })
     }
 
     /// The site of a host in its one form, and the host as the site lists it: [`Fleet::site_of_host`] by one or two
@@ -159,6 +162,9 @@ impl Snapshot {
         }
         if self.node.role != next.node.role {
             return differs("the role");
+        }
+        if self.fleet.purge_log.home != next.fleet.purge_log.home || self.fleet.data_folder != next.fleet.data_folder {
+            return differs("purge_log.home or data.folder");
         }
         if self.memory_bytes() != next.memory_bytes() || self.fleet.store != next.fleet.store {
             return differs("the size of the store");

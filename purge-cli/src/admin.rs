@@ -200,14 +200,15 @@ mod tests {
 
     #[test]
     fn receipts() {
-        let good = r#"{"node":"fra-1","boot_id":"b","applied_seq":7,"targets":3}"#;
-        let check = |status, body, want: Result<u64, &str>| {
+        let good =
+            r#"{"node":"s","position":"1.7","issued_at_ms":1,"is_new":true,"targets":3,"proven":true,"nodes":[]}"#;
+        let check = |status, body, want: Result<String, &str>| {
             let got = answer(status, body).read::<PurgeReply>();
-            let got = got.map(|reply| reply.applied_seq).map_err(|error| error.reason());
+            let got = got.map(|reply| reply.position).map_err(|error| error.reason());
             assert_eq!(got, want, "{status} {body}");
         };
-        check(200, good, Ok(7));
-        check(201, good, Ok(7));
+        check(200, good, Ok("1.7".to_owned()));
+        check(201, good, Ok("1.7".to_owned()));
         check(200, "", Err("not_understood"));
         check(200, "<html>", Err("not_understood"));
         check(301, good, Err("rejected"));

@@ -2,9 +2,10 @@
 
 use crate::clock::MAX_TIMEOUT;
 use crate::exit::Exit;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use edge::config::parse_duration;
+use edge::core::log::RecordId;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +15,10 @@ const ABOUT: &str = "Purges a Tidewall fleet, and succeeds only when every node 
 const LONG_ABOUT: &str = "\
 Purges a Tidewall fleet, and succeeds only when every node has done it.
 
-The purge goes to the admin address of every node of the fleet file: to all shields first, and when each of them has \
-answered or failed, to all edges. So no edge can fetch again, through a shield that has not heard of the purge, what was \
-just purged. Every target is checked against the fleet file before anything is sent.";
+The purge goes to the home of the purge log ([purge_log] home in the fleet file, or else the first shield), which writes \
+it down and numbers it. Every node follows that log, and the home answers when each of them has applied the purge. From \
+then on no node answers with anything that an origin sent before, for what was purged: not from a fetch that was under \
+way, not through a shield, not after a crash. Every target is checked against the fleet file before anything is sent.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,7 +57,13 @@ pub struct Options {
     /// Print only what went wrong, on stderr (--json prints its document nonetheless).
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// How long each node may take, repeated attempts included, as in 500ms or 2m.
+    /// What to wait for: that every node has applied the purge, or nothing but that it is recorded.
+    #[arg(long, global = true, value_name = "WHAT", default_value = "all")]
+    pub wait: WaitFor,
+    /// Name this purge: sent again under the same name, it is the same purge [default: a new one].
+    #[arg(long, global = true, value_name = "ID", value_parser = id)]
+    pub id: Option<String>,
+    /// How long the nodes may take to apply it, as in 500ms or 2m.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
     /// Environment variable that holds the token [default: TIDEWALL_TOKEN, else the first token of the fleet file that
@@ -65,6 +73,15 @@ pub struct Options {
     /// File that holds the token.
     #[arg(long, global = true, value_name = "PATH")]
     pub token_file: Option<PathBuf>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// That every node has applied the purge.
+    All,
+    /// That it is recorded.
+    None,
 }
 
 /// What to purge.
@@ -131,6 +148,16 @@ pub fn command() -> clap::Command {
     });
     let codes = Exit::ALL.map(|exit| format!("\n  {}  {}", exit.code(), exit.meaning())).concat();
     named.after_help(format!("Exit codes:{codes}")).after_long_help(format!("{EXAMPLES}\n\nExit codes:{codes}"))
+}
+
+/// Longest id: some room is left for the numbers of its parts.
+const MAX_ID_BYTES: usize = 56;
+
+fn id(text: &str) -> Result<String, String> {
+    match RecordId::new(text) {
+        Some(_) if text.len() <= MAX_ID_BYTES => Ok(text.to_owned()),
+        _ => Err(format!("write 1 to {MAX_ID_BYTES} of A-Z a-z 0-9 - _ . :")),
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

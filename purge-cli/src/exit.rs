@@ -5,41 +5,48 @@ use std::process::ExitCode;
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Every node has applied the purge.
-    Applied,
-    /// The fleet file, the token or the list can't be had, so nothing was sent; or the report can't be written.
+    /// Every node has applied the purge (or it is recorded, where that was asked for).
+    Proven,
+    /// Something else went wrong.
     Error,
-    /// Nothing was sent: what was typed can't be meant.
+    /// Wrong usage: nothing was sent.
     Usage,
-    /// Some nodes have not applied the purge; each is named with the reason.
+    /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason.
     Partial,
-    /// A node did not accept the token, or the token may not purge this.
+    /// The home did not accept the token, or the token may not purge this.
     Refused,
+    /// The home did not answer in time: whether it has recorded the purge is not known.
+    Timeout,
 }
 
 impl Exit {
     /// All of them, by number.
-    pub const ALL: [Self; 5] = [Self::Applied, Self::Error, Self::Usage, Self::Partial, Self::Refused];
+    pub const ALL: [Self; 6] = [Self::Proven, Self::Error, Self::Usage, Self::Partial, Self::Refused, Self::Timeout];
 
     /// The number that the shell sees.
     pub const fn code(self) -> u8 {
         match self {
-            Self::Applied => 0,
+            Self::Proven => 0,
             Self::Error => 1,
             Self::Usage => 2,
             Self::Partial => 3,
             Self::Refused => 4,
+            Self::Timeout => 5,
         }
     }
 
     /// What it means, in one line.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Applied => "every node of the fleet has applied the purge",
-            Self::Error => "the fleet file, the token or the list can't be used, or the report can't be written",
+            Self::Proven => "proven: no node serves what was purged (with --wait none: accepted, and nothing more)",
+            Self::Error => {
+                "the fleet file, the token, the list or the purge log's home can't be used, or the report \
+                            can't be written"
+            }
             Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or `all` not confirmed",
-            Self::Partial => "some nodes have not applied the purge; each is named with the reason",
-            Self::Refused => "a node answered 401 or 403: it doesn't know the token, or the token may not purge this",
+            Self::Partial => "recorded, but some nodes have not acknowledged it in time; each is named with the reason",
+            Self::Refused => "the home answered 401 or 403: it doesn't know the token, or the token may not purge this",
+            Self::Timeout => "the home did not answer in time: the same --id can be sent again",
         }
     }
 }

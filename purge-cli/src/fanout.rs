@@ -1,37 +1,34 @@
-//! Who is told of a purge, in which order, and how often: every node of the fleet file, the shields before the edges.
+//! A purge on its way: it goes to the home of the purge log, which numbers it and says which nodes have applied it.
 
 use crate::admin::{AdminClient, AdminError, printable};
 use crate::batch::{Batch, Batches};
 use crate::clock::{self, Deadline};
 use crate::exit::Exit;
 use edge::config::{Fleet, Role};
-use edge::core::id::{NodeId, PopId};
-use edge::wire::purge::PurgeReply;
-use futures_util::stream::{self, StreamExt};
+use edge::wire::purge::{NodeReply, PurgeReply};
 use std::time::Duration;
 use thiserror::Error;
 
-/// How many nodes are told at once: the other ones wait for a free place, and their time runs from then on. A process
-/// may commonly have 1,024 files open.
-pub const MAX_PARALLEL_NODES: usize = 256;
-
-/// How often one request is tried. With the pauses between, some 1.5 s: a node that restarts is back by then.
+/// How often one request is tried. With the pauses between, some 1.5 s: a home that restarts is back by then.
 pub const MAX_ATTEMPTS: u32 = 6;
 
 /// The pause after the first attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// What the home's answer may take beyond the time for which the home waits.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// A node, as far as a purge needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its PoP.
-    pub pop: PopId,
+    /// Its PoP; `None` if the fleet file doesn't have the node.
+    pub pop: Option<String>,
     /// Its name.
-    pub node: NodeId,
-    /// What it is for.
-    pub role: Role,
-    /// Its admin address: `host:port`.
-    pub admin: String,
+    pub node: String,
+    /// What it is for, if the fleet file has it.
+    pub role: Option<Role>,
+    /// Its admin address (`host:port`), if the fleet file has it.
+    pub admin: Option<String>,
 }
 
 /// What became of the purge on one node.
@@ -39,88 +36,87 @@ pub struct Member {
 pub struct NodeOutcome {
     /// The node.
     pub member: Member,
-    /// How long it took, with all attempts.
-    pub elapsed: Duration,
-    /// The receipt for the last batch, or why there is none.
-    pub result: Result<PurgeReply, Failure>,
+    /// What the home knows of it, if it serves nothing any more that was purged; or why that is not proven.
+    pub result: Result<NodeReply, NodeError>,
 }
 
-/// A node has not applied the purge, or not all of it.
-#[derive(Debug, Error)]
-#[error("{error}")]
-pub struct Failure {
-    /// What went wrong.
-    pub error: NodeError,
-    /// How many batches were applied before.
-    pub batches_applied: usize,
-}
-
-/// What went wrong with a node.
+/// Why it is not proven that a node has applied the purge.
 #[derive(Debug, Error)]
 pub enum NodeError {
-    /// The request failed.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// Another node answered: this one has heard nothing.
-    #[error("{addr} is the admin address of {answered:?}")]
-    OtherNode {
-        /// The address.
-        addr: String,
-        /// Who answered.
-        answered: String,
+    /// The home has not heard of it in time.
+    #[error("has not acknowledged it in time; the last that it acknowledged is {}", applied.as_deref().unwrap_or("unknown"))]
+    Unproven {
+        /// Up to where it has applied the log.
+        applied: Option<String>,
     },
+    /// The home's fleet file has no such node, and it doesn't follow the log.
+    #[error("is not known to the home of the purge log")]
+    Unknown,
 }
 
 impl NodeError {
     /// One word for programs.
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Admin(error) => error.reason(),
-            Self::OtherNode { .. } => "other_node",
+            Self::Unproven { .. } => "unproven",
+            Self::Unknown => "unknown",
         }
     }
 
     /// What to do.
-    pub fn hint(&self) -> String {
+    pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Admin(error) => error.hint(),
-            Self::OtherNode { .. } => "correct `admin` of this node in the fleet file".to_owned(),
+            Self::Unproven { .. } => {
+                "is it running, and does it reach the home? `purge-cli ping` shows; if it is gone for good: purge-cli \
+                 forget NODE"
+            }
+            Self::Unknown => "give this program and the nodes the same fleet file",
         }
-    }
-
-    const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Admin(error) if error.is_refusal())
     }
 }
 
 /// What became of the purge.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Every node, in the order of the fleet file.
+    /// The home's answer to the last batch, or why there is none.
+    pub reply: Result<PurgeReply, HomeError>,
+    /// Every node, in the order of the fleet file; then those that the home knows beyond it. Empty without an answer.
     pub nodes: Vec<NodeOutcome>,
     /// From the first attempt to the last answer.
     pub elapsed: Duration,
 }
 
+/// The home has not recorded the purge, or not all of it.
+#[derive(Debug, Error)]
+#[error("{home}, the home of the purge log, has not recorded the purge: {error}")]
+pub struct HomeError {
+    /// Its name.
+    pub home: String,
+    /// What went wrong.
+    pub error: AdminError,
+    /// How many batches were recorded before.
+    pub batches_recorded: usize,
+}
+
 impl Outcome {
-    /// How many nodes have applied the purge.
-    pub fn applied(&self) -> usize {
-        self.nodes.iter().filter(|node| node.result.is_ok()).count()
+    /// The nodes that are not proven.
+    pub fn failures(&self) -> impl Iterator<Item = (&Member, &NodeError)> {
+        self.nodes.iter().filter_map(|node| node.result.as_ref().err().map(|error| (&node.member, error)))
     }
 
-    /// The nodes that have not, each with its failure.
-    pub fn failures(&self) -> impl Iterator<Item = (&Member, &Failure)> {
-        self.nodes.iter().filter_map(|node| node.result.as_ref().err().map(|failure| (&node.member, failure)))
+    /// How many nodes are.
+    pub fn proven(&self) -> usize {
+        self.nodes.len() - self.failures().count()
     }
 
     /// How the run ends.
     pub fn exit(&self) -> Exit {
-        if self.failures().any(|(_, failure)| failure.error.is_refusal()) {
-            Exit::Refused
-        } else if self.failures().next().is_some() {
-            Exit::Partial
-        } else {
-            Exit::Applied
+        match &self.reply {
+            Err(failed) if failed.error.is_refusal() => Exit::Refused,
+            Err(failed) if failed.error.is_timeout() => Exit::Timeout,
+            Err(_) => Exit::Error,
+            Ok(_) if self.failures().next().is_some() => Exit::Partial,
+            Ok(_) => Exit::Proven,
         }
     }
 }
@@ -133,68 +129,50 @@ pub struct Fanout {
 }
 
 impl Fanout {
-    /// Each node has `timeout` for all of a purge, repeated attempts included.
+    /// The nodes have `timeout` to apply a purge.
     pub const fn new(timeout: Duration) -> Self {
         Self { client: AdminClient::new(timeout), timeout }
     }
 
-    /// Sends the purge to all shields, and when each of them has answered or failed, to all edges. `on_node` is called
-    /// with each node as it answers. Ends within twice the timeout for up to [`MAX_PARALLEL_NODES`] nodes.
-    pub async fn purge(
-        &self,
-        fleet: &Fleet,
-        token: &str,
-        batches: &Batches,
-        mut on_node: impl FnMut(&NodeOutcome),
-    ) -> Outcome {
+    /// Sends the purge to the home, and waits until every node has applied it.
+    pub async fn purge(&self, fleet: &Fleet, token: &str, batches: &Batches) -> Outcome {
         let begun = clock::now();
-        let mut nodes = Vec::new();
-        for shields in [true, false] {
-            let members = members(fleet).enumerate().filter(|(_, member)| (member.role == Role::Shield) == shields);
-            let tasks = members.map(|(at, member)| async move { (at, self.deliver(member, token, batches).await) });
-            let mut answers = stream::iter(tasks).buffer_unordered(MAX_PARALLEL_NODES);
-            while let Some((at, outcome)) = answers.next().await {
-                on_node(&outcome);
-                nodes.push((at, outcome));
-            }
-        }
-        nodes.sort_by_key(|&(at, _)| at);
-        let elapsed = clock::now() - begun;
-        Outcome { nodes: nodes.into_iter().map(|(_, outcome)| outcome).collect(), elapsed }
+        let reply = self.send_all(fleet, token, batches).await;
+        let nodes = reply.as_ref().map_or_else(|_| Vec::new(), |reply| outcomes(fleet, &reply.nodes));
+        Outcome { reply, nodes, elapsed: clock::now() - begun }
     }
 
-    async fn deliver(&self, member: Member, token: &str, batches: &Batches) -> NodeOutcome {
-        let begun = clock::now();
-        let result = self.send_all(&member, token, batches).await;
-        NodeOutcome { member, elapsed: clock::now() - begun, result }
-    }
-
-    async fn send_all(&self, member: &Member, token: &str, batches: &Batches) -> Result<PurgeReply, Failure> {
-        let deadline = Deadline::after(self.timeout);
-        let failure = |batches_applied| move |error| Failure { error, batches_applied };
-        let mut reply = self.send(member, token, &batches.first, deadline).await.map_err(failure(0))?;
+    async fn send_all(&self, fleet: &Fleet, token: &str, batches: &Batches) -> Result<PurgeReply, HomeError> {
+        let home = fleet.purge_log.home.as_ref().and_then(|home| fleet.node(home));
+        let (name, admin) = home.map_or_else(Default::default, |(_, home)| (home.id.to_string(), home.admin.clone()));
+        let deadline = Deadline::after(self.timeout + ANSWER);
+        let failed = |batches_recorded| {
+            let home = name.clone();
+            move |error| HomeError { home, error, batches_recorded }
+        };
+        // The last one is applied after the others: what proves it proves them.
+        let mut reply = self.send(&admin, token, &batches.first, deadline).await.map_err(failed(0))?;
         for (before, batch) in batches.rest.iter().enumerate() {
-            reply = self.send(member, token, batch, deadline).await.map_err(failure(before + 1))?;
+            reply = self.send(&admin, token, batch, deadline).await.map_err(failed(before + 1))?;
         }
         Ok(reply)
     }
 
-    /// Repeats what is worth repeating. A purge that was applied and whose receipt was lost is applied twice, which
-    /// does no harm.
+    /// Repeats what is worth repeating: by its id, the home knows what it has recorded already.
     async fn send(
         &self,
-        member: &Member,
+        admin: &str,
         token: &str,
         batch: &Batch,
         deadline: Deadline,
-    ) -> Result<PurgeReply, NodeError> {
+    ) -> Result<PurgeReply, AdminError> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            match self.client.post_purge_body(&member.admin, token, batch.body.clone(), deadline).await {
-                Ok(reply) => return receipt_of(member, reply),
+            match self.client.post_purge_body(admin, token, batch.body.clone(), deadline).await {
+                Ok(reply) => return Ok(reply),
                 Err(error) if attempt == MAX_ATTEMPTS || !error.is_transient() || deadline.left() <= pause => {
-                    return Err(error.into());
+                    return Err(error);
                 }
                 Err(_) => tokio::time::sleep(pause).await,
             }
@@ -204,70 +182,79 @@ impl Fanout {
     }
 }
 
-/// All nodes of a fleet, in the order of its file.
-fn members(fleet: &Fleet) -> impl Iterator<Item = Member> {
-    fleet.nodes().map(|(pop, node)| Member {
-        pop: pop.id.clone(),
-        node: node.id.clone(),
-        role: node.role,
-        admin: node.admin.clone(),
-    })
-}
-
-/// A receipt counts only if it is this node's.
-fn receipt_of(member: &Member, reply: PurgeReply) -> Result<PurgeReply, NodeError> {
-    if reply.node == member.node.as_str() {
-        Ok(reply)
-    } else {
-        Err(NodeError::OtherNode { addr: member.admin.clone(), answered: printable(&reply.node) })
+/// What the home says of each node of the fleet file, and of others that it knows.
+pub(crate) fn outcomes(fleet: &Fleet, replies: &[NodeReply]) -> Vec<NodeOutcome> {
+    let result_of = |reply: &NodeReply| match reply.proven {
+        true => Ok(NodeReply { node: printable(&reply.node), ..reply.clone() }),
+        false => Err(NodeError::Unproven { applied: reply.applied.as_deref().map(printable) }),
+    };
+    let mut outcomes: Vec<NodeOutcome> = fleet
+        .nodes()
+        .map(|(pop, node)| {
+            let member = Member {
+                pop: Some(pop.id.to_string()),
+                node: node.id.to_string(),
+                role: Some(node.role),
+                admin: Some(node.admin.clone()),
+            };
+            let reply = replies.iter().find(|reply| reply.node == node.id.as_str());
+            NodeOutcome { member, result: reply.map_or(Err(NodeError::Unknown), result_of) }
+        })
+        .collect();
+    for reply in replies {
+        if !fleet.nodes().any(|(_, node)| node.id.as_str() == reply.node) {
+            let member = Member { pop: None, node: printable(&reply.node), role: None, admin: None };
+            outcomes.push(NodeOutcome { member, result: result_of(reply) });
+        }
     }
+    outcomes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn member(node: &str) -> Member {
-        Member {
-            pop: PopId::new("fra").expect("a name"),
-            node: NodeId::new(node).expect("a name"),
-            role: Role::Edge,
-            admin: "127.0.0.1:1".to_owned(),
-        }
-    }
-
-    fn reply(node: &str) -> PurgeReply {
-        PurgeReply { node: node.to_owned(), boot_id: "b".to_owned(), applied_seq: 1, targets: 1 }
-    }
+    use edge::wire::admin::ErrorReply;
 
     /// Programs that run many of them want to spawn it.
     #[test]
     fn a_purge_may_move_between_threads() {
         fn check<T: Send>(_: impl FnOnce(&'static Fleet, &'static Batches) -> T) {}
-        check(|fleet, batches| async move { Fanout::new(Duration::ZERO).purge(fleet, "", batches, |_| {}).await });
+        check(|fleet, batches| async move { Fanout::new(Duration::ZERO).purge(fleet, "", batches).await });
     }
 
-    #[test]
-    fn only_its_own_receipt_counts() {
-        assert!(receipt_of(&member("fra-1"), reply("fra-1")).is_ok());
-        let error = receipt_of(&member("fra-1"), reply("fra-2")).expect_err("another node's");
-        assert_eq!(error.to_string(), "127.0.0.1:1 is the admin address of \"fra-2\"");
+    fn reply() -> PurgeReply {
+        PurgeReply {
+            node: "shield-1".to_owned(),
+            position: "1.7".to_owned(),
+            issued_at_ms: 0,
+            is_new: true,
+            targets: 1,
+            proven: true,
+            nodes: Vec::new(),
+        }
     }
 
     #[test]
     fn how_a_run_ends() {
-        let failed = |error| Err(Failure { error: NodeError::Admin(error), batches_applied: 0 });
-        let said = || edge::wire::admin::ErrorReply { error: "no".to_owned(), hint: None };
-        let down = || failed(AdminError::BadAddress { addr: "x".to_owned() });
-        let check = |results: Vec<Result<PurgeReply, Failure>>, want| {
-            let node = |result| NodeOutcome { member: member("fra-1"), elapsed: Duration::ZERO, result };
-            let outcome = Outcome { nodes: results.into_iter().map(node).collect(), elapsed: Duration::ZERO };
+        let node = |result| NodeOutcome {
+            member: Member { pop: None, node: "fra-1".to_owned(), role: None, admin: None },
+            result,
+        };
+        let good = || NodeReply { node: "fra-1".to_owned(), boot_id: None, applied: None, proven: true };
+        let check = |reply, nodes, want| {
+            let outcome = Outcome { reply, nodes, elapsed: Duration::ZERO };
             assert_eq!(outcome.exit(), want, "{outcome:?}");
         };
-        check(vec![Ok(reply("fra-1"))], Exit::Applied);
-        check(vec![Ok(reply("fra-1")), down()], Exit::Partial);
-        check(vec![down(), down()], Exit::Partial);
-        check(vec![Ok(reply("fra-1")), down(), failed(AdminError::Unauthorized(said()))], Exit::Refused);
-        check(vec![failed(AdminError::Forbidden(said()))], Exit::Refused);
+        let failed = |error| Err(HomeError { home: "shield-1".to_owned(), error, batches_recorded: 0 });
+        let said = || ErrorReply { error: "no".to_owned(), hint: None };
+        let late =
+            || AdminError::Timeout { addr: "x".to_owned(), after: Duration::ZERO, stage: crate::admin::Stage::Answer };
+        check(Ok(reply()), vec![node(Ok(good()))], Exit::Proven);
+        check(Ok(reply()), vec![node(Ok(good())), node(Err(NodeError::Unknown))], Exit::Partial);
+        check(Ok(reply()), vec![node(Err(NodeError::Unproven { applied: None }))], Exit::Partial);
+        check(failed(AdminError::Unauthorized(said())), Vec::new(), Exit::Refused);
+        check(failed(AdminError::Forbidden(said())), Vec::new(), Exit::Refused);
+        check(failed(late()), Vec::new(), Exit::Timeout);
+        check(failed(AdminError::BadAddress { addr: "x".to_owned() }), Vec::new(), Exit::Error);
     }
 }

@@ -1,16 +1,18 @@
-//! What is said of a purge to people: a line per node as it answers, then a summary. Lines of success go to `out`, what
+//! What is said of a purge to people: a line per node, then a summary. Lines of success go to `out`, what
 //! went wrong to `err`. The text carries ANSI colours; who owns the streams takes them out where they don't belong.
 
 mod json;
 
 pub use json::JsonReport;
 
+use crate::admin::printable;
+use crate::batch::Manner;
 use crate::exit::Exit;
-use crate::fanout::{Failure, Member, NodeOutcome, Outcome};
+use crate::fanout::{HomeError, Member, NodeOutcome, Outcome};
 use crate::target::Targets;
 use anstyle::{AnsiColor, Style};
 use edge::config::{Fleet, Role};
-use edge::wire::purge::Mode;
+use edge::wire::purge::{Mode, Wait};
 use std::fmt::{self, Display};
 use std::io::Write;
 use std::time::Duration;
@@ -44,61 +46,91 @@ impl<O: Write, E: Write> TextReport<O, E> {
     /// The line of a node.
     pub fn node(&mut self, outcome: &NodeOutcome) {
         let Member { pop, node, role, .. } = &outcome.member;
-        let (pop, node, role) = (pop.as_str(), node.as_str(), role.as_str());
+        let (pop, role) = (pop.as_deref().unwrap_or("?"), role.map_or("?", Role::as_str));
         let (pop_width, node_width) = (self.pop_width, self.node_width);
-        let took = Took(outcome.elapsed).to_string();
-        let columns = format!("{pop:pop_width$}  {node:node_width$}  {role:6}  {took:>8}");
+        let columns = format!("{pop:pop_width$}  {node:node_width$}  {role:6}");
         match &outcome.result {
             Ok(reply) if !self.quiet => {
-                let _ = writeln!(self.out, "{GOOD}ok{GOOD:#}      {columns}  seq {}", reply.applied_seq);
+                let state = match (&reply.boot_id, &reply.applied) {
+                    (None, _) => "does not run".to_owned(),
+                    (Some(_), Some(applied)) => format!("at {applied}"),
+                    (Some(_), None) => "began later".to_owned(),
+                };
+                let _ = writeln!(self.out, "{GOOD}ok{GOOD:#}        {columns}  {state}");
                 let _ = self.out.flush();
             }
             Ok(_) => {}
-            Err(failure) => {
-                let _ = writeln!(self.err, "{BAD}failed{BAD:#}  {columns}  {}", Why(failure));
+            Err(error) => {
+                let _ = writeln!(self.err, "{BAD}unproven{BAD:#}  {columns}  {error}");
             }
         }
     }
 
-    /// The summary. `token_origin` is told if a node refused the token.
-    pub fn summary(&mut self, targets: &Targets, mode: Mode, outcome: &Outcome, token_origin: &str) {
-        let (applied, all) = (outcome.applied(), outcome.nodes.len());
+    /// The summary. `token_origin` is told if the home refused the token.
+    pub fn summary(&mut self, targets: &Targets, manner: &Manner, outcome: &Outcome, token_origin: &str) {
         let took = Took(outcome.elapsed);
-        let nodes = if all == 1 { "node" } else { "nodes" };
-        let done = match mode {
-            Mode::Hard => format!("purged {targets}"),
-            Mode::Soft => format!("marked {targets} stale"),
+        let done = match manner.mode {
+            Mode::Hard => format!("purge of {targets}"),
+            Mode::Soft => format!("soft purge of {targets}"),
         };
-        if outcome.exit() == Exit::Applied {
-            if !self.quiet {
-                let _ = writeln!(self.out, "{done} on {applied} of {all} {nodes} in {took}");
-                let _ = self.out.flush();
+        let reply = match &outcome.reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                let _ = self.not_recorded(error, outcome.exit(), &manner.id, token_origin);
+                return;
             }
-            return;
-        }
-        let _ =
-            self.failed_summary(&format!("{done} on only {applied} of {all} {nodes} in {took}"), outcome, token_origin);
+        };
+        let position = printable(&reply.position);
+        let again = if reply.is_new { "" } else { ", which was recorded before" };
+        let all = outcome.nodes.len();
+        let nodes = if all == 1 { "node" } else { "nodes" };
+        let _ = match outcome.exit() {
+            Exit::Proven if self.quiet => Ok(()),
+            Exit::Proven if manner.wait == Wait::None => {
+                writeln!(
+                    self.out,
+                    "accepted: {done} is recorded at {position}{again} in {took}; no node was waited for"
+                )
+            }
+            Exit::Proven => {
+                writeln!(self.out, "proven: {done} at {position}{again} is applied on {all} {nodes} in {took}")
+            }
+            _ => {
+                let proven = outcome.proven();
+                let done = format!("{done} at {position}{again} is proven on only {proven} of {all} {nodes} in {took}");
+                self.unproven(&done, outcome)
+            }
+        };
+        let _ = self.out.flush();
     }
 
-    fn failed_summary(&mut self, done: &str, outcome: &Outcome, token_origin: &str) -> std::io::Result<()> {
+    fn unproven(&mut self, done: &str, outcome: &Outcome) -> std::io::Result<()> {
         let err = &mut self.err;
         writeln!(err, "{BAD}error{BAD:#}: {done}; the others may still serve what they had before")?;
-        for (pop, nodes) in grouped(outcome.failures().map(|(member, _)| (member.pop.to_string(), member))) {
+        let pop_of = |member: &Member| member.pop.clone().unwrap_or_else(|| "no PoP of this fleet file".to_owned());
+        for (pop, nodes) in grouped(outcome.failures().map(|(member, _)| (pop_of(member), member))) {
             writeln!(err, "    not in {pop}: {nodes}")?;
         }
-        if outcome.failures().any(|(member, _)| member.role == Role::Shield) {
-            writeln!(
-                err,
-                "    a shield is among them: until it has applied the purge, edges may get old responses from it"
-            )?;
-        }
-        for (hint, nodes) in grouped(outcome.failures().map(|(member, failure)| (failure.error.hint(), member))) {
+        for (hint, nodes) in grouped(outcome.failures().map(|(member, error)| (error.hint().to_owned(), member))) {
             writeln!(err, "    {HINT}hint{HINT:#}: {nodes}: {hint}")?;
         }
-        if outcome.exit() == Exit::Refused {
+        writeln!(
+            err,
+            "    {HINT}hint{HINT:#}: they apply it as soon as they reach the home; run the same command again to see"
+        )
+    }
+
+    fn not_recorded(&mut self, error: &HomeError, exit: Exit, id: &str, token_origin: &str) -> std::io::Result<()> {
+        let err = &mut self.err;
+        writeln!(err, "{BAD}error{BAD:#}: {error}")?;
+        if error.batches_recorded > 0 {
+            writeln!(err, "    batches recorded before: {}", error.batches_recorded)?;
+        }
+        writeln!(err, "    {HINT}hint{HINT:#}: {}", error.error.hint())?;
+        if exit == Exit::Refused {
             writeln!(err, "    {HINT}hint{HINT:#}: the token was taken from {token_origin}")?;
         }
-        writeln!(err, "    {HINT}hint{HINT:#}: then run the same command again: to purge twice does no harm")
+        writeln!(err, "    {HINT}hint{HINT:#}: then run the same command again, with --id {id}: it is recorded once")
     }
 }
 
@@ -109,24 +141,12 @@ fn grouped<'m>(pairs: impl Iterator<Item = (String, &'m Member)>) -> Vec<(String
         match groups.iter_mut().find(|(known, _)| *known == by) {
             Some((_, nodes)) => {
                 nodes.push_str(", ");
-                nodes.push_str(member.node.as_str());
+                nodes.push_str(&member.node);
             }
-            None => groups.push((by, member.node.to_string())),
+            None => groups.push((by, member.node.clone())),
         }
     }
     groups
-}
-
-/// Why a node failed, and how far it got.
-struct Why<'f>(&'f Failure);
-
-impl Display for Why<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.batches_applied {
-            0 => write!(f, "{}", self.0.error),
-            some => write!(f, "after {some} batch{}: {}", if some == 1 { "" } else { "es" }, self.0.error),
-        }
-    }
 }
 
 /// A duration as people read it: `3.1 ms`, `31 ms`, `10.0 s`.
@@ -147,10 +167,10 @@ impl Display for Took {
 mod tests {
     use super::*;
     use crate::admin::AdminError;
-    use crate::fanout::NodeError;
+    use crate::fanout::{NodeError, outcomes};
     use edge::config::Fleet;
     use edge::wire::admin::ErrorReply;
-    use edge::wire::purge::PurgeReply;
+    use edge::wire::purge::{NodeReply, PurgeReply};
     use std::path::Path;
 
     const FLEET: &str = r#"
@@ -169,78 +189,90 @@ mod tests {
         tier = { secret_env = "T" }
     "#;
 
-    /// The outcome of a purge of everything: per node either the number applied, or the error.
-    fn outcome(fleet: &Fleet, results: Vec<Result<u64, NodeError>>) -> Outcome {
-        let node = |((pop, node), result): ((&edge::config::Pop, &edge::config::Node), Result<u64, NodeError>)| {
-            let name = node.id.to_string();
-            NodeOutcome {
-                member: Member {
-                    pop: pop.id.clone(),
-                    node: node.id.clone(),
-                    role: node.role,
-                    admin: node.admin.clone(),
-                },
-                elapsed: Duration::from_micros(3140),
-                result: result
-                    .map(|applied_seq| PurgeReply { node: name, boot_id: "b".to_owned(), applied_seq, targets: 1 })
-                    .map_err(|error| Failure { error, batches_applied: 0 }),
-            }
+    /// The outcome of a purge of everything: per node whether it is proven.
+    fn outcome(fleet: &Fleet, proven: [bool; 3]) -> Outcome {
+        let nodes: Vec<NodeReply> = fleet
+            .nodes()
+            .zip(proven)
+            .map(|((_, node), proven)| NodeReply {
+                node: node.id.to_string(),
+                boot_id: Some("b".to_owned()),
+                applied: Some(if proven { "1.7" } else { "1.5" }.to_owned()),
+                proven,
+            })
+            .collect();
+        let reply = PurgeReply {
+            node: "shield-1".to_owned(),
+            position: "1.7".to_owned(),
+            issued_at_ms: 0,
+            is_new: true,
+            targets: 1,
+            proven: proven == [true; 3],
+            nodes: nodes.clone(),
         };
-        Outcome { nodes: fleet.nodes().zip(results).map(node).collect(), elapsed: Duration::from_millis(31) }
+        Outcome { nodes: outcomes(fleet, &nodes), reply: Ok(reply), elapsed: Duration::from_millis(31) }
     }
 
-    fn check(quiet: bool, mode: Mode, results: Vec<Result<u64, NodeError>>, out: &str, err: &str) {
+    fn check(quiet: bool, mode: Mode, wait: Wait, outcome: impl Fn(&Fleet) -> Outcome, out: &str, err: &str) {
         let fleet = Fleet::parse(FLEET, "fleet.toml", Path::new("")).expect("a fleet");
-        let outcome = outcome(&fleet, results);
+        let outcome = outcome(&fleet);
         let (mut got_out, mut got_err) = (Vec::new(), Vec::new());
         let plain = |stream| anstream::StripStream::new(stream);
         let mut report = TextReport::new(plain(&mut got_out), plain(&mut got_err), quiet, &fleet);
         for node in &outcome.nodes {
             report.node(node);
         }
-        report.summary(&Targets::everything(), mode, &outcome, "a file");
+        let manner = Manner { mode, id: "v41".to_owned(), wait, timeout: Duration::from_secs(10) };
+        report.summary(&Targets::everything(), &manner, &outcome, "a file");
         assert_eq!(String::from_utf8_lossy(&got_out), out);
         assert_eq!(String::from_utf8_lossy(&got_err), err);
     }
 
-    fn other_node() -> NodeError {
-        NodeError::OtherNode { addr: "127.0.0.1:4".to_owned(), answered: "x".to_owned() }
+    #[test]
+    fn a_purge_that_is_proven() {
+        let all = |fleet: &Fleet| outcome(fleet, [true; 3]);
+        let lines = "ok        shield-fra  shield-1  shield  at 1.7\n\
+                     ok        sin         sin-1     edge    at 1.7\n\
+                     ok        sin         sin-2     edge    at 1.7\n";
+        let done = "at 1.7 is applied on 3 nodes in 31 ms\n";
+        let hard = format!("{lines}proven: purge of everything {done}");
+        check(false, Mode::Hard, Wait::All, all, &hard, "");
+        let soft = format!("{lines}proven: soft purge of everything {done}");
+        check(false, Mode::Soft, Wait::All, all, &soft, "");
+        check(true, Mode::Hard, Wait::All, all, "", "");
+        let accepted = "accepted: purge of everything is recorded at 1.7 in 31 ms; no node was waited for\n";
+        check(false, Mode::Hard, Wait::None, |fleet| Outcome { nodes: Vec::new(), ..all(fleet) }, accepted, "");
     }
 
     #[test]
-    fn a_purge_that_worked() {
-        let all = || vec![Ok(7), Ok(8), Ok(1000)];
-        let lines = "ok      shield-fra  shield-1  shield    3.1 ms  seq 7\n\
-                     ok      sin         sin-1     edge      3.1 ms  seq 8\n\
-                     ok      sin         sin-2     edge      3.1 ms  seq 1000\n";
-        check(false, Mode::Hard, all(), &format!("{lines}purged everything on 3 of 3 nodes in 31 ms\n"), "");
-        check(false, Mode::Soft, all(), &format!("{lines}marked everything stale on 3 of 3 nodes in 31 ms\n"), "");
-        check(true, Mode::Hard, all(), "", "");
+    fn a_purge_that_is_not_proven_everywhere() {
+        let why = "has not acknowledged it in time; the last that it acknowledged is 1.5";
+        let err = format!(
+            "unproven  sin         sin-1     edge    {why}\n\
+             unproven  sin         sin-2     edge    {why}\n\
+             error: purge of everything at 1.7 is proven on only 1 of 3 nodes in 31 ms; the others may still serve what \
+             they had before\n    \
+             not in sin: sin-1, sin-2\n    \
+             hint: sin-1, sin-2: {}\n    \
+             hint: they apply it as soon as they reach the home; run the same command again to see\n",
+            NodeError::Unproven { applied: None }.hint()
+        );
+        check(true, Mode::Hard, Wait::All, |fleet| outcome(fleet, [true, false, false]), "", &err);
     }
 
     #[test]
-    fn a_purge_that_did_not_reach_all() {
-        let err = "failed  sin         sin-1     edge      3.1 ms  127.0.0.1:4 is the admin address of \"x\"\n\
-                   failed  sin         sin-2     edge      3.1 ms  127.0.0.1:4 is the admin address of \"x\"\n\
-                   error: purged everything on only 1 of 3 nodes in 31 ms; the others may still serve what they had before\n    \
-                   not in sin: sin-1, sin-2\n    \
-                   hint: sin-1, sin-2: correct `admin` of this node in the fleet file\n    \
-                   hint: then run the same command again: to purge twice does no harm\n";
-        check(true, Mode::Hard, vec![Ok(7), Err(other_node()), Err(other_node())], "", err);
-    }
-
-    #[test]
-    fn a_shield_that_refused() {
-        let said = ErrorReply { error: "not yours".to_owned(), hint: Some("ask".to_owned()) };
-        let refused = NodeError::Admin(AdminError::Forbidden(said));
-        let err = "failed  shield-fra  shield-1  shield    3.1 ms  403: not yours\n\
-                   error: purged everything on only 2 of 3 nodes in 31 ms; the others may still serve what they had before\n    \
-                   not in shield-fra: shield-1\n    \
-                   a shield is among them: until it has applied the purge, edges may get old responses from it\n    \
-                   hint: shield-1: ask\n    \
+    fn a_home_that_refused() {
+        let refused = |_: &Fleet| {
+            let said = ErrorReply { error: "not yours".to_owned(), hint: Some("ask".to_owned()) };
+            let error = AdminError::Forbidden(said);
+            let error = HomeError { home: "shield-1".to_owned(), error, batches_recorded: 0 };
+            Outcome { reply: Err(error), nodes: Vec::new(), elapsed: Duration::ZERO }
+        };
+        let err = "error: shield-1, the home of the purge log, has not recorded the purge: 403: not yours\n    \
+                   hint: ask\n    \
                    hint: the token was taken from a file\n    \
-                   hint: then run the same command again: to purge twice does no harm\n";
-        check(true, Mode::Hard, vec![Err(refused), Ok(1), Ok(1)], "", err);
+                   hint: then run the same command again, with --id v41: it is recorded once\n";
+        check(true, Mode::Hard, Wait::All, refused, "", err);
     }
 
     #[test]

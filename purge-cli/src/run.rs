@@ -1,7 +1,8 @@
 //! One run of the program.
 
-use crate::batch::Batches;
-use crate::cli::{self, Cli, Command, Options, Words};
+use crate::batch::{Batches, Manner};
+use crate::cli::{self, Cli, Command, Options, WaitFor, Words};
+use crate::clock;
 use crate::exit::Exit;
 use crate::fanout::Fanout;
 use crate::list::{ListError, ListSource, Word};
@@ -10,8 +11,9 @@ use crate::target::{BadTargets, Kind, Targets};
 use crate::token::{self, TokenError, TokenPlace};
 use anstream::AutoStream;
 use edge::config::{Fleet, LoadError};
-use edge::wire::purge::Mode;
+use edge::wire::purge::{Mode, Wait};
 use std::ffi::OsString;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use thiserror::Error;
@@ -65,7 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Completions { shell } => completions(shell).map(|()| Exit::Applied),
+        Command::Completions { shell } => completions(shell).map(|()| Exit::Proven),
         command => purge(&cli.options, command),
     };
     done.unwrap_or_else(|error| {
@@ -93,7 +95,7 @@ fn purge(options: &Options, command: Command) -> Result<Exit, RunError> {
         Command::Host(words) => (Kind::Host, Some(words), None, true),
         Command::Site(words) => (Kind::Site, Some(words), None, true),
         Command::All { yes } => (Kind::Everything, None, None, yes),
-        Command::Completions { .. } => return Ok(Exit::Applied),
+        Command::Completions { .. } => return Ok(Exit::Proven),
     };
     if !confirmed && !io::stdin().is_terminal() {
         return Err(RunError::NobodyToAsk);
@@ -133,23 +135,40 @@ fn confirm(fleet: &Fleet) -> Result<(), RunError> {
 
 fn send(options: &Options, fleet: &Fleet, targets: &Targets, token: &token::Token) -> Result<Exit, RunError> {
     let mode = if options.soft { Mode::Soft } else { Mode::Hard };
-    let batches = Batches::new(&targets.list, mode).expect("checked targets are at least one");
+    let wait = match options.wait {
+        WaitFor::All => Wait::All,
+        WaitFor::None => Wait::None,
+    };
+    let id = options.id.clone().unwrap_or_else(new_id);
+    let manner = Manner { mode, id, wait, timeout: options.timeout };
+    let batches = Batches::new(&targets.list, &manner).expect("checked targets are at least one");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     let fanout = Fanout::new(options.timeout);
     let (out, err) = (AutoStream::auto(io::stdout()), AutoStream::auto(io::stderr()));
     let mut report = (!options.json).then(|| TextReport::new(out, err, options.quiet, fleet));
-    let outcome = runtime.block_on(fanout.purge(fleet, &token.secret, &batches, |node| {
-        if let Some(report) = &mut report {
-            report.node(node);
-        }
-    }));
+    let mut outcome = runtime.block_on(fanout.purge(fleet, &token.secret, &batches));
+    if wait == Wait::None {
+        // Nobody was waited for.
+        outcome.nodes.clear();
+    }
     // A name that is still being resolved does not hold up the end.
     runtime.shutdown_background();
     match &mut report {
-        Some(report) => report.summary(targets, mode, &outcome, &token.origin),
-        None => write_json(&JsonReport::new(targets, mode, &outcome)).map_err(RunError::Output)?,
+        Some(report) => {
+            outcome.nodes.iter().for_each(|node| report.node(node));
+            report.summary(targets, &manner, &outcome, &token.origin);
+        }
+        None => write_json(&JsonReport::new(targets, &manner, &outcome)).map_err(RunError::Output)?,
     }
     Ok(outcome.exit())
+}
+
+/// Another one each time.
+fn new_id() -> String {
+    let seed = format!("{:?} {}", clock::now(), std::process::id());
+    let mut hash = DefaultHasher::new();
+    (seed, RandomState::new().hash_one(0)).hash(&mut hash);
+    format!("{:016x}", hash.finish())
 }
 
 fn write_json(report: &JsonReport<'_>) -> io::Result<()> {

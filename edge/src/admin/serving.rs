@@ -4,6 +4,7 @@
 use super::connection::Connection;
 use super::limits::{HEAD_BYTES, HEAD_FIELDS, HEAD_TIME, REFUSALS};
 use super::places::{Place, Places};
+use super::purging::KeepsPlace;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -115,7 +116,9 @@ fn answer(routes: TowerToHyperService<Router>, place: Arc<Place>, request: Reque
         }
         let has_body = !request.body().is_end_stream();
         let response = routes.call(request).await?;
-        place.wait_for_request();
+        if response.extensions().get::<KeepsPlace>().is_none() {
+            place.wait_for_request();
+        }
         // Its body may not have been read; then there is no next request on the connection.
         Ok(if has_body && !response.status().is_success() { with_close(response) } else { response })
     })

@@ -4,7 +4,9 @@
 //! length-framed words) covers them all, so a field that a client made up, or one that was changed on the way, is
 //! ignored as if it were not there; and the secret itself never travels.
 
+use super::hop::Asked;
 use super::key::Framed;
+use super::log::Position;
 use super::url::Scheme;
 use subtle::ConstantTimeEq;
 
@@ -26,9 +28,14 @@ impl TierKey {
     pub fn derive(secret: &[u8]) -> Self {
         Self(blake3::derive_key("tidewall 2026 tier hop mac", secret))
     }
+
+    /// What a node shows to the home of the purge log, to follow it.
+    pub fn follow_token(&self) -> String {
+        hex(&blake3::derive_key("tidewall 2026 follow token", &self.0))
+    }
 }
 
-/// The words of the field.
+/// The words of the field in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierHop {
     /// The node that asks.
@@ -37,33 +44,76 @@ pub struct TierHop {
     pub scheme: Scheme,
     /// The request's id.
     pub request_id: String,
+    /// What it asks of purges.
+    pub asked: Asked,
 }
 
 impl TierHop {
     /// The field's value for a request of `target` at `host`.
     pub fn sign(&self, key: &TierKey, host: &str, target: &str) -> String {
         let mac = self.mac(key, host, target);
-        format!("v1;{};{};{};{}", self.node, self.scheme.as_str(), self.request_id, hex(&mac))
+        let Self { node, scheme, request_id, asked } = self;
+        let (scheme, valid_to, caches) = (scheme.as_str(), asked.valid_to, caches(*asked));
+        format!("v2;{node};{scheme};{request_id};{valid_to};{caches};{}", hex(&mac))
     }
 
     /// Reads and checks a value; `None` if it is not from a tier that knows the key, for this very request.
     pub fn verify(value: &str, key: &TierKey, host: &str, target: &str) -> Option<Self> {
-        let mut words = value.split(';');
-        let (version, node, scheme, request_id, mac) =
-            (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
-        if version != "v1" || words.next().is_some() {
-            return None;
-        }
-        let hop = Self { node: node.to_owned(), scheme: Scheme::parse(scheme)?, request_id: request_id.to_owned() };
+        let words: Vec<&str> = value.split(';').collect();
+        let ["v2", node, scheme, request_id, valid_to, caches, mac] = words[..] else { return None };
+        let past_caches = match caches {
+            "any" => false,
+            "past" => true,
+            _ => return None,
+        };
+        let asked = Asked { valid_to: Position::parse(valid_to)?, past_caches };
+        let hop =
+            Self { node: node.to_owned(), scheme: Scheme::parse(scheme)?, request_id: request_id.to_owned(), asked };
         let want = hex(&hop.mac(key, host, target));
         bool::from(want.as_bytes().ct_eq(mac.as_bytes())).then_some(hop)
     }
 
     fn mac(&self, key: &TierKey, host: &str, target: &str) -> [u8; 32] {
-        let mut words = Framed::new(b"tidewall tier 1");
-        for part in [&self.node, self.scheme.as_str(), &self.request_id, host, target] {
+        let mut words = Framed::new(b"tidewall tier 2");
+        let valid_to = self.asked.valid_to.to_string();
+        let parts = [&self.node, self.scheme.as_str(), &self.request_id, &valid_to, caches(self.asked), host, target];
+        for part in parts {
             words.part(part.as_bytes());
         }
+        *blake3::keyed_hash(&key.0, &words.finish()).as_bytes()
+    }
+}
+
+const fn caches(asked: Asked) -> &'static str {
+    if asked.past_caches { "past" } else { "any" }
+}
+
+/// The words of the field in a response: up to where no purge hides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TierReply {
+    /// Up to here.
+    pub valid_to: Position,
+}
+
+impl TierReply {
+    /// The field's value for the response to the request with this id.
+    pub fn sign(self, key: &TierKey, request_id: &str) -> String {
+        format!("v2;{};{}", self.valid_to, hex(&self.mac(key, request_id)))
+    }
+
+    /// Reads and checks a value; `None` if it is not from a tier that knows the key, for this very request.
+    pub fn verify(value: &str, key: &TierKey, request_id: &str) -> Option<Self> {
+        let words: Vec<&str> = value.split(';').collect();
+        let ["v2", valid_to, mac] = words[..] else { return None };
+        let reply = Self { valid_to: Position::parse(valid_to)? };
+        let want = hex(&reply.mac(key, request_id));
+        bool::from(want.as_bytes().ct_eq(mac.as_bytes())).then_some(reply)
+    }
+
+    fn mac(self, key: &TierKey, request_id: &str) -> [u8; 32] {
+        let mut words = Framed::new(b"tidewall tier reply 2");
+        words.part(self.valid_to.to_string().as_bytes());
+        words.part(request_id.as_bytes());
         *blake3::keyed_hash(&key.0, &words.finish()).as_bytes()
     }
 }
@@ -77,7 +127,8 @@ mod tests {
     use super::*;
 
     fn hop() -> TierHop {
-        TierHop { node: "fra-1".into(), scheme: Scheme::Https, request_id: "ab12".into() }
+        let asked = Asked { valid_to: Position::new(1, 7), past_caches: false };
+        TierHop { node: "fra-1".into(), scheme: Scheme::Https, request_id: "ab12".into(), asked }
     }
 
     #[test]
@@ -91,11 +142,23 @@ mod tests {
             (value.clone(), key.clone(), "a.example", "/x"),
             (value.replace("fra-1", "fra-2"), key.clone(), "a.example", "/x?y"),
             (value.replace("https", "http"), key.clone(), "a.example", "/x?y"),
+            (value.replace("1.7", "1.6"), key.clone(), "a.example", "/x?y"),
+            (value.replace("any", "past"), key.clone(), "a.example", "/x?y"),
             (format!("{value};more"), key.clone(), "a.example", "/x?y"),
             (String::new(), key.clone(), "a.example", "/x?y"),
-            ("v1;;;;".into(), key, "a.example", "/x?y"),
+            ("v2;;;;;;".into(), key, "a.example", "/x?y"),
         ] {
             assert_eq!(TierHop::verify(&value, &key, host, target), None, "{value:?}");
         }
+    }
+    #[test]
+    fn a_reply_is_for_the_very_request() {
+        let (key, reply) = (TierKey::derive(b"secret"), TierReply { valid_to: Position::new(1, 7) });
+        let value = reply.sign(&key, "ab12");
+        assert_eq!(TierReply::verify(&value, &key, "ab12"), Some(reply));
+        assert_eq!(TierReply::verify(&value, &key, "ab13"), None);
+        assert_eq!(TierReply::verify(&value, &TierKey::derive(b"other"), "ab12"), None);
+        assert_eq!(TierReply::verify(&value.replace("1.7", "1.8"), &key, "ab12"), None);
+        assert_ne!(key.follow_token(), TierKey::derive(b"other").follow_token());
     }
 }

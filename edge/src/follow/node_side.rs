@@ -32,6 +32,16 @@ pub enum Ended {
     /// The home is gone, or says nothing any more.
     #[error("the home of the purge log is gone")]
     Gone,
+    /// The home can't be reached.
+    #[error(
+        "the home of the purge log can't be reached at {address}: {cause}\n    hint: is it running? [purge_log] home names it"
+    )]
+    Unreachable {
+        /// Its admin address.
+        address: String,
+        /// Why not.
+        cause: String,
+    },
     /// The home doesn't take the node.
     #[error("the home of the purge log refuses this node: {error}\n    hint: {hint}")]
     Refused {

@@ -5,15 +5,19 @@ use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::forwarded::{Loop, detect_loop};
+use crate::core::hop::{Turn, turn};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
-use crate::node::NodeState;
+use crate::node::{NodeState, Standing};
 use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::{Method, header};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use std::time::Duration;
 
 /// Methods that are not passed on: tunnels, echoes of credentials, and the purge methods of other caches, which must
 /// not look as if they had worked.
@@ -21,6 +25,9 @@ const REFUSED_METHODS: [&str; 6] = ["CONNECT", "TRACE", "TRACK", "PURGE", "PURGE
 
 /// How often a request may have passed this CDN before: once for each tier below a shield, and one to spare.
 const MAX_PASSES: usize = 2;
+
+/// How long a request of the tier below waits for the purges that it knows of.
+const CATCH_UP: Duration = Duration::from_millis(300);
 
 /// Admits a request, and fills in what the later hooks need.
 pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) -> Result<(), Refusal> {
@@ -44,6 +51,12 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     }
     let request = session.req_header();
     ctx.request_id = node.request_id();
+    // First of all: a tier is told of purges whatever else becomes of its request.
+    ctx.tier = hop_of(request, &ctx.snapshot);
+    let standing = node.standing();
+    if standing == Standing::Starting {
+        return Err(Refusal::STARTING);
+    }
 
     if REFUSED_METHODS.contains(&request.method.as_str()) {
         return Err(Refusal::BAD_METHOD);
@@ -51,23 +64,12 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if matches!(detect_loop(&request.headers, CDN_NAME, MAX_PASSES), Loop::Detected { .. }) {
         return Err(Refusal::LOOP);
     }
-    let authority = match (request.uri.authority(), request.headers.get(header::HOST)) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(host)) => host.to_str().map_err(|_| Refusal::BAD_HOST)?,
-        (None, None) => {
-            let target = std::str::from_utf8(request.raw_path()).ok();
-            target.and_then(target_authority).ok_or(Refusal::NO_HOST)?
-        }
-    };
+    let authority = authority_of(request)?;
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let is_path = target.starts_with('/') || (target == "*" && request.method == Method::OPTIONS);
     if !is_path {
         return Err(Refusal::BAD_TARGET);
     }
-    let told = request.headers.get(TIER_FIELD).and_then(|value| value.to_str().ok());
-    ctx.tier = told
-        .zip(ctx.snapshot.tier_key.as_ref())
-        .and_then(|(told, key)| TierHop::verify(told, key, &authority.to_ascii_lowercase(), target));
     let passed = usize::from(ctx.tier.is_some());
     ctx.is_back = detect_loop(&request.headers, CDN_NAME, passed) != Loop::None;
     let scheme = match &ctx.tier {
@@ -97,6 +99,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         Some(Pass::RequestBody)
     } else if upgrade {
         Some(Pass::Upgrade)
+    } else if !standing.uses_store() {
+        Some(Pass::NoPurgeLog)
     } else {
         None
     };
@@ -104,6 +108,48 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
     ctx.target = Some((url, site));
     Ok(())
+}
+
+/// The host that a request names, as it names it.
+fn authority_of(request: &RequestHeader) -> Result<&str, Refusal> {
+    match (request.uri.authority(), request.headers.get(header::HOST)) {
+        (Some(authority), _) => Ok(authority.as_str()),
+        (None, Some(host)) => host.to_str().map_err(|_| Refusal::BAD_HOST),
+        (None, None) => {
+            let target = std::str::from_utf8(request.raw_path()).ok();
+            target.and_then(target_authority).ok_or(Refusal::NO_HOST)
+        }
+    }
+}
+
+/// What the tier below says of a request, if it comes from one.
+fn hop_of(request: &RequestHeader, snapshot: &Snapshot) -> Option<TierHop> {
+    let told = request.headers.get(TIER_FIELD)?.to_str().ok()?;
+    let authority = authority_of(request).ok()?.to_ascii_lowercase();
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+    TierHop::verify(told, snapshot.tier_key.as_ref()?, &authority, target)
+}
+
+/// A request of the tier below may know of purges that this node has not heard of: they are on their way. It waits a moment
+/// for them, or goes past what is stored.
+pub(super) async fn keep_up(node: &NodeState, ctx: &mut Context) {
+    let Some(asked) = ctx.tier.as_ref().map(|hop| hop.asked) else { return };
+    let mut changes = node.purges.changes();
+    let mut patience = std::pin::pin!(tokio::time::sleep(CATCH_UP));
+    let mut has_waited = false;
+    loop {
+        match turn(asked, node.purges.applied().log(), has_waited) {
+            Turn::Serve => return,
+            Turn::GoPast => {
+                ctx.pass.get_or_insert(Pass::Behind);
+                return;
+            }
+            Turn::CatchUp => tokio::select! {
+                _ = changes.changed() => {}
+                () = &mut patience => has_waited = true,
+            },
+        }
+    }
 }
 
 /// Counts a request body that did not announce its length.

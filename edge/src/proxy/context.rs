@@ -5,6 +5,7 @@ use super::posting::Posting;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::hop::Asked;
 use crate::core::partial::asks_for_one_range;
 use crate::core::purge::{Fence, Subject};
 use crate::core::reuse::Reuse;
@@ -35,6 +36,10 @@ pub(super) enum Pass {
     RequestBody,
     /// The connection is to become another protocol's.
     Upgrade,
+    /// The node does not know the purge log yet.
+    NoPurgeLog,
+    /// The tier below has heard of purges that this node has not heard of.
+    Behind,
 }
 
 impl Pass {
@@ -44,6 +49,8 @@ impl Pass {
             Self::Method => "method",
             Self::RequestBody => "request-body",
             Self::Upgrade => "upgrade",
+            Self::NoPurgeLog => "no-purge-log",
+            Self::Behind => "behind",
         }
     }
 }
@@ -59,6 +66,10 @@ pub(super) struct Upstream {
     pub(super) sent: Option<Timestamp>,
     /// What had been applied when it was sent.
     pub(super) fence: Fence,
+    /// What the tier above was asked of purges; `None` if it is an origin.
+    pub(super) asked: Option<Asked>,
+    /// The tier above is asked past its caches.
+    pub(super) past_caches: bool,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.

@@ -8,10 +8,11 @@ use super::upstreaming::{REQUEST_ID, answers_tier, is_validated_unasked, unasked
 use crate::clock;
 use crate::core::cache_control::fields::is_inseparable;
 use crate::core::cache_status::{CACHE_STATUS, CacheStatus, Forwarded, FwdReason, Handling};
+use crate::core::log::Position;
 use crate::core::proxy_status::{PROXY_STATUS, ProxyError, ProxyStatus};
 use crate::core::reuse::{Reuse, RevalidateReason};
 use crate::core::site_rule::{self, apply_changes};
-use crate::core::tier::TIER_FIELD;
+use crate::core::tier::{TIER_FIELD, TierReply};
 use crate::core::time::{http_date_value, parse_http_date};
 use crate::node::NodeState;
 use crate::store::lookup::Miss;
@@ -64,6 +65,9 @@ pub(super) fn write_response(
         ends_with_connection = true;
     }
     headers.remove(TIER_FIELD);
+    if let Some(reply) = reply_to_tier(valid_to(outcome, ctx), ctx) {
+        headers.insert(TIER_FIELD, reply);
+    }
     if let Some((url, site)) = &ctx.target {
         if !site.site.expose_tags && !answers_tier(node, ctx) {
             for field in &site.site.tag_fields {
@@ -113,6 +117,22 @@ pub(super) fn write_response(
         session.set_keepalive(None);
     }
     Ok(())
+}
+
+/// What the tier below is told of purges; `None` if the request is not from a tier.
+pub(super) fn reply_to_tier(valid_to: Position, ctx: &Context) -> Option<HeaderValue> {
+    let (hop, key) = ctx.tier.as_ref().zip(ctx.snapshot.tier_key.as_ref())?;
+    HeaderValue::from_str(&TierReply { valid_to }.sign(key, &hop.request_id)).ok()
+}
+
+/// Up to where no purge hides what is answered.
+fn valid_to(outcome: CacheOutcome, ctx: &Context) -> Position {
+    let is_stored =
+        ctx.stale_if_error || !matches!(outcome, CacheOutcome::Miss | CacheOutcome::Bypass | CacheOutcome::Pass);
+    match ctx.lookup.as_ref().and_then(|lookup| lookup.served()).filter(|_| is_stored) {
+        Some(entry) => entry.mark.valid().log(),
+        None => ctx.upstream.fence.log(),
+    }
 }
 
 /// Leaves out the body of a response that was asked for with GET, to be stored, but is answered with its head alone:

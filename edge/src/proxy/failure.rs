@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::diagnosis::diagnose;
-use super::downstream::fwd_reason;
+use super::downstream::{fwd_reason, reply_to_tier};
 use super::upstreaming::REQUEST_ID;
 use crate::core::cache_status::{CACHE_STATUS, Forwarded, Handling};
 use crate::core::proxy_status::PROXY_STATUS;
+use crate::core::tier::TIER_FIELD;
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -91,6 +92,11 @@ async fn respond(
     }
     refusal.cache_status(&node.info.node, handling).append_to(&mut headers);
     refusal.proxy_status(&node.info.node, ctx.upstream.status).append_to(&mut headers);
+    // Nothing of it was stored: nothing can have been purged.
+    let asked = ctx.tier.as_ref().map(|hop| hop.asked.valid_to);
+    if let Some(reply) = asked.and_then(|asked| reply_to_tier(asked, ctx)) {
+        headers.insert(TIER_FIELD, reply);
+    }
     for (name, value) in &headers {
         response.insert_header(name, value)?;
     }

@@ -7,11 +7,13 @@ use crate::clock;
 use crate::config::Role;
 use crate::core::cache_control::fields::remove_hop_by_hop;
 use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
+use crate::core::hop::{self, Answer};
 use crate::core::invalidate::invalidated;
+use crate::core::purge::Fence;
 use crate::core::reuse::{PurgeMark, Reuse, UpstreamFailure};
 use crate::core::site_rule::apply_changes;
 use crate::core::store_rule::{COOKIE_SETTERS, ResponseHead};
-use crate::core::tier::{TIER_FIELD, TierHop};
+use crate::core::tier::{TIER_FIELD, TierHop, TierReply};
 use crate::core::url::Scheme;
 use crate::node::NodeState;
 use crate::store::lookup::WantedRange;
@@ -159,6 +161,11 @@ pub(super) fn write_request(
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
     headers.remove(DATE_FIELD);
+    // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
+    let applied = node.purges.applied();
+    let asked_by_below = ctx.tier.as_ref().map(|hop| hop.asked);
+    ctx.upstream.asked = is_tier.then(|| hop::upward(applied.log(), asked_by_below, ctx.upstream.past_caches));
+    ctx.upstream.fence = if is_tier { applied } else { hop::fence_of_origin(applied, asked_by_below) };
     let hop = Hop {
         peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         node: &node.info.node,
@@ -186,19 +193,18 @@ pub(super) fn write_request(
     };
     headers.insert(header::HOST, text(&host)?);
     let target = url.target();
-    if let Some(key) = ctx.snapshot.tier_key.as_ref().filter(|_| is_tier) {
-        let words = TierHop { node: node.info.node.clone(), scheme: url.scheme, request_id: ctx.request_id.clone() };
+    if let Some((key, asked)) = ctx.snapshot.tier_key.as_ref().zip(ctx.upstream.asked) {
+        let (node, request_id) = (node.info.node.clone(), ctx.request_id.clone());
+        let words = TierHop { node, scheme: url.scheme, request_id, asked };
         headers.insert(TIER_FIELD, text(&words.sign(key, &host, &target))?);
     }
     *request = RequestHeader::from(parts);
     request.set_raw_path(target.as_bytes())?;
 
     ctx.counters(node).upstream_request();
-    ctx.upstream.fence = node.purges.applied();
     ctx.upstream.sent = Some(clock::now());
     ctx.upstream.status = None;
     if let Some(lookup) = &ctx.lookup {
-        // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
         lookup.set_fetch(node.in_flight.enter(lookup.primary));
         lookup.set_fence(ctx.upstream.fence);
     }
@@ -298,6 +304,49 @@ pub(super) fn unasked() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "a response that answers nothing in its request").into_up()
 }
 
+/// Takes from a tier's answer up to where no purge hides it. One that is not worth what was asked for answers nobody who
+/// could be given something that is stored.
+///
+/// An error without such words, of a shield that could not even read the request, is passed on; should it be stored, it
+/// counts as older than any purge.
+fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    let Some(asked) = ctx.upstream.asked else { return Ok(()) };
+    let value = response.headers.get(TIER_FIELD).and_then(|value| value.to_str().ok());
+    let key = ctx.snapshot.tier_key.as_ref();
+    let reply = value.zip(key).and_then(|(value, key)| TierReply::verify(value, key, &ctx.request_id));
+    response.remove_header(TIER_FIELD);
+    match hop::answer(asked, reply.map(|reply| reply.valid_to), ctx.upstream.fence) {
+        Answer::Valid(fence) => {
+            ctx.upstream.fence = fence;
+            if let Some(lookup) = &ctx.lookup {
+                lookup.set_fence(fence);
+            }
+            Ok(())
+        }
+        Answer::AskAgain | Answer::Useless
+            if reply.is_none() && (response.status.is_client_error() || response.status.is_server_error()) =>
+        {
+            ctx.upstream.fence = Fence::ZERO;
+            if let Some(lookup) = &ctx.lookup {
+                lookup.set_fence(Fence::ZERO);
+            }
+            Ok(())
+        }
+        // What passes the caches of all tiers is the origin's own word.
+        Answer::AskAgain | Answer::Useless if ctx.lookup.is_none() => Ok(()),
+        Answer::AskAgain => {
+            ctx.upstream.past_caches = true;
+            ctx.upstream.refetch = Refetch::Due;
+            Err(Error::explain(ErrorType::InternalError, "the tier above has not heard of a purge").into_up())
+        }
+        Answer::Useless => {
+            let told = if reply.is_some() { "less than it was asked for" } else { "nothing" };
+            tracing::warn!(request = %ctx.request_id, "the tier above tells {told} of purges: has it the same tier secret?");
+            Err(unasked())
+        }
+    }
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
 pub(super) fn read_response(
     node: &NodeState,
@@ -312,6 +361,7 @@ pub(super) fn read_response(
     if is_unasked(session, response.status, ctx) {
         return Err(unasked());
     }
+    read_reply(response, ctx)?;
     sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);
@@ -323,7 +373,9 @@ pub(super) fn read_response(
         let head = ResponseHead::new(response.status, &response.headers);
         let selectors = invalidated(&session.req_header().method, url, head, &site.site.query);
         if !selectors.is_empty() {
+            let answered_at = ctx.upstream.fence.log();
             let fence = node.invalidate(&selectors, ctx.upstream.fence, ctx.posting.fetch());
+            let fence = fence.map(|fence| fence.answered_at(answered_at));
             posting::begin(node, session, response, ctx, fence);
         }
     }

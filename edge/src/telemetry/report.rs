@@ -1,6 +1,7 @@
 //! `GET /stats`, read from the instruments.
 
 use super::counters::{CACHE_STATUS, SITE, Telemetry, name};
+use crate::core::log::Position;
 use crate::wire::stats::{Counts, Stats, StoreStats};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
@@ -26,8 +27,10 @@ pub struct Reporter {
     pub uptime_s: u64,
     /// Whether the node takes requests.
     pub ready: bool,
-    /// The number of the last purge applied.
-    pub applied_seq: u64,
+    /// Up to where in the purge log the node has applied it.
+    pub applied: Position,
+    /// Purges applied since the start.
+    pub purges: u64,
     /// How often unsafe requests have made something invalid.
     pub invalidations: u64,
     /// The store's figures.
@@ -44,7 +47,8 @@ impl Reporter {
             boot_id: node.boot_id.clone(),
             uptime_s: self.uptime_s,
             ready: self.ready,
-            applied_seq: self.applied_seq,
+            applied: self.applied.to_string(),
+            purges: self.purges,
             invalidations: self.invalidations,
             connections: 0,
             store: self.store,
@@ -113,8 +117,14 @@ mod tests {
         telemetry.no_site().answered(CacheOutcome::Error, 7);
         let open = telemetry.connection();
         let info = NodeInfo { node: "n".into(), pop: "p".into(), role: "edge", boot_id: "b".into() };
-        let reporter =
-            Reporter { uptime_s: 1, ready: true, applied_seq: 2, invalidations: 0, store: StoreStats::default() };
+        let reporter = Reporter {
+            uptime_s: 1,
+            ready: true,
+            applied: Position::ZERO,
+            purges: 2,
+            invalidations: 0,
+            store: StoreStats::default(),
+        };
         for _ in 0..2 {
             let stats = reporter.report(&info, &telemetry);
             assert_eq!((stats.total.requests, stats.total.body_bytes_sent, stats.connections), (3, 157, 1));

@@ -1,11 +1,11 @@
-//! How a node follows the purge log: `GET /log/follow` on its home's admin server, which becomes a stream of lines in both
-//! directions (RFC 9110 §7.8).
+//! How a node follows the purge log: `POST /log/follow` on its home's admin server. The bodies of request and response are
+//! lines, which both sides write for as long as the stream is open.
 
 use super::log::MemberLine;
 use serde::{Deserialize, Serialize};
 
-/// The protocol that the connection changes to.
-pub const PROTOCOL: &str = "tidewall-follow/1";
+/// Where a home is asked.
+pub const PATH: &str = "/log/follow";
 
 /// Longest line that a node sends, in bytes.
 pub const MAX_NODE_LINE_BYTES: usize = 4096;

@@ -63,17 +63,74 @@ pub struct PurgeRequest {
     /// How.
     #[serde(default)]
     pub mode: Mode,
+    /// By which a retry is known: 1 to 64 of `A-Z a-z 0-9 - _ . :`. Without one, each request is another purge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What the answer waits for.
+    #[serde(default, skip_serializing_if = "Wait::is_all")]
+    pub wait: Wait,
+    /// For how long, in milliseconds: 10,000 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
-/// The receipt: the purge is applied on this node.
+impl PurgeRequest {
+    /// A purge that is waited for.
+    pub const fn new(targets: Vec<Target>, mode: Mode) -> Self {
+        Self { targets, mode, id: None, wait: Wait::All, timeout_ms: None }
+    }
+}
+
+/// What the answer to a purge waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Until every node has applied it.
+    #[default]
+    All,
+    /// Until it is recorded.
+    None,
+}
+
+impl Wait {
+    const fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+}
+
+/// How long an answer waits unless the request says otherwise, and at most.
+pub const DEFAULT_WAIT_MS: u64 = 10_000;
+/// The longest that an answer waits.
+pub const MAX_WAIT_MS: u64 = 3_600_000;
+
+/// A node, as the home of the purge log knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReply {
+    /// Its name.
+    pub node: String,
+    /// Which process of it; none if it does not run: then it serves nothing that is stored until it has caught up.
+    pub boot_id: Option<String>,
+    /// Up to where it has applied the log, if it has said so.
+    pub applied: Option<String>,
+    /// Whether it serves nothing any more that the purge selects.
+    pub proven: bool,
+}
+
+/// The answer of the purge log's home: the purge is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeReply {
-    /// The node.
+    /// The home.
     pub node: String,
-    /// Changes with every start of the node.
-    pub boot_id: String,
-    /// The number of the purge, in the node's own order.
-    pub applied_seq: u64,
-    /// How many selectors were applied.
+    /// Where the purge is in the log, as in `1.42`: the epoch and the number.
+    pub position: String,
+    /// When it was recorded, in milliseconds since the Unix epoch.
+    pub issued_at_ms: u64,
+    /// Whether it was recorded now: a retry was recorded before.
+    pub is_new: bool,
+    /// How many selectors it has.
     pub targets: usize,
+    /// Whether no node serves anything any more that it selects, from before it.
+    pub proven: bool,
+    /// The nodes, those of the fleet file and whoever else follows the log.
+    pub nodes: Vec<NodeReply>,
 }

@@ -18,8 +18,10 @@ pub struct Stats {
     pub uptime_s: u64,
     /// Whether the node takes requests.
     pub ready: bool,
-    /// The number of the last purge applied.
-    pub applied_seq: u64,
+    /// Up to where in the purge log the node has applied it, as in `1.42`: the epoch and the number.
+    pub applied: String,
+    /// Purges applied since the start.
+    pub purges: u64,
     /// How often unsafe requests have made invalid what was stored here or on its way (RFC 9111 §4.4).
     pub invalidations: u64,
     /// Client connections open now.

@@ -99,7 +99,7 @@ async fn the_report_names_every_node() {
     assert_eq!(named.len(), 3, "{report}");
     for node in NODES {
         assert!(named.contains(&node), "{report}");
-        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 1);
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1);
     }
     assert!(nodes.iter().all(|node| node["ok"] == true), "{report}");
 }
@@ -166,7 +166,7 @@ async fn a_node_that_is_not_there_is_named_and_the_others_are_purged() {
         ran.expect(3);
         assert!(ran.err.contains(gone) || ran.out.contains(gone), "{}{}", ran.out, ran.err);
         for node in NODES.into_iter().filter(|node| *node != gone) {
-            assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 1, "{node}");
+            assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1, "{node}");
         }
         fleet.restart(gone).await.expect("it starts");
         for node in NODES {
@@ -211,7 +211,7 @@ async fn what_can_not_be_meant_is_not_sent() {
         purge_cli(&fleet, None, arguments).await.expect(2);
     }
     for node in NODES {
-        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 0);
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 0);
     }
 }
 
@@ -228,6 +228,6 @@ async fn a_thousand_urls_from_a_list() {
     for node in NODES {
         assert_eq!(ask(&fleet, node, "/page/777").await.1, "new");
         assert_eq!(ask(&fleet, node, "/page/1000").await, (Outcome::Hit, "kept".to_owned()));
-        assert_eq!(fleet.node(node).stats().await.expect("statistics").applied_seq, 1);
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1);
     }
 }

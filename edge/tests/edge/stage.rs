@@ -127,8 +127,10 @@ pub(crate) fn docs(origin: &Origin) -> FleetBuilder {
 
 /// Purges on one node.
 pub(crate) async fn purge(fleet: &Fleet, node: &str, mode: Mode, targets: &[Target]) -> PurgeReply {
-    let request = PurgeRequest { targets: targets.to_vec(), mode };
-    fleet.purge(node, &request).await.expect("the purge is applied")
+    let _ = node;
+    let reply = fleet.purge(&PurgeRequest::new(targets.to_vec(), mode)).await.expect("the purge is recorded");
+    assert!(reply.proven, "{reply:?}");
+    reply
 }
 
 /// The target of a purge: a URL of the site.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 600;
 
 /// The layer of each top-level module of `edge`: a file may use modules of its own layer and below.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("core", 10),
     ("config", 20),
     ("wire", 20),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("node", 35),
     ("refusal", 40),
     ("proxy", 41),
+    ("following", 40),
     ("admin", 41),
     ("express", 42),
     ("front_door", 42),

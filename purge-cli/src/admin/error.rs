@@ -142,6 +142,11 @@ impl AdminError {
         matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
     }
 
+    /// Whether the time was up.
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+
     /// What to do. The node's own word, if it has one.
     pub fn hint(&self) -> String {
         let said = match self {

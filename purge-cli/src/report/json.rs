@@ -1,23 +1,39 @@
 //! What is said of a purge to programs: one JSON document.
 
-use crate::fanout::{NodeOutcome, Outcome};
+use crate::batch::Manner;
+use crate::exit::Exit;
+use crate::fanout::{NodeError, NodeOutcome, Outcome};
 use crate::target::Targets;
-use edge::wire::purge::{Mode, Target};
+use edge::config::Role;
+use edge::wire::purge::{Mode, Target, Wait};
 use serde::Serialize;
 use std::time::Duration;
 
 /// The document that `--json` prints. Fields that don't apply are `null`, never left out.
 #[derive(Debug, Serialize)]
 pub struct JsonReport<'r> {
-    /// Whether every node has applied the purge.
+    /// Whether what was asked for is reached: the purge is proven, or accepted where no more was asked.
     ok: bool,
     exit: JsonExit,
     mode: Mode,
+    wait: Wait,
+    /// By which a retry is known.
+    id: &'r str,
+    /// Whether every node has applied the purge.
+    proven: bool,
+    /// Where the purge is in the log; where its last part is, if it took several.
+    position: Option<&'r str>,
+    issued_at_ms: Option<u64>,
+    /// Whether it was recorded now: a retry was recorded before.
+    is_new: Option<bool>,
     /// As they were sent.
     targets: &'r [Target],
     /// From the first attempt to the last answer.
     duration_ms: f64,
-    /// In the order of the fleet file.
+    /// Why the home has not recorded it.
+    error: Option<String>,
+    hint: Option<String>,
+    /// In the order of the fleet file; then those that the home knows beyond it.
     nodes: Vec<JsonNode<'r>>,
 }
 
@@ -29,30 +45,38 @@ struct JsonExit {
 
 #[derive(Debug, Serialize)]
 struct JsonNode<'r> {
-    pop: &'r str,
+    pop: Option<&'r str>,
     node: &'r str,
-    role: &'static str,
-    admin: &'r str,
-    ok: bool,
-    ms: f64,
-    applied_seq: Option<u64>,
+    role: Option<&'static str>,
+    admin: Option<&'r str>,
+    proven: bool,
+    applied: Option<&'r str>,
     boot_id: Option<&'r str>,
     /// One word for programs.
     reason: Option<&'static str>,
     error: Option<String>,
-    hint: Option<String>,
+    hint: Option<&'static str>,
 }
 
 impl<'r> JsonReport<'r> {
     /// The report on a purge.
-    pub fn new(targets: &'r Targets, mode: Mode, outcome: &'r Outcome) -> Self {
+    pub fn new(targets: &'r Targets, manner: &'r Manner, outcome: &'r Outcome) -> Self {
         let exit = outcome.exit();
+        let (reply, failed) = (outcome.reply.as_ref().ok(), outcome.reply.as_ref().err());
         Self {
-            ok: outcome.failures().next().is_none(),
+            ok: exit == Exit::Proven,
             exit: JsonExit { code: exit.code(), meaning: exit.meaning() },
-            mode,
+            mode: manner.mode,
+            wait: manner.wait,
+            id: &manner.id,
+            proven: exit == Exit::Proven && manner.wait == Wait::All,
+            position: reply.map(|reply| reply.position.as_str()),
+            issued_at_ms: reply.map(|reply| reply.issued_at_ms),
+            is_new: reply.map(|reply| reply.is_new),
             targets: &targets.list,
             duration_ms: ms(outcome.elapsed),
+            error: failed.map(ToString::to_string),
+            hint: failed.map(|failed| failed.error.hint()),
             nodes: outcome.nodes.iter().map(JsonNode::new).collect(),
         }
     }
@@ -61,20 +85,23 @@ impl<'r> JsonReport<'r> {
 impl<'r> JsonNode<'r> {
     fn new(outcome: &'r NodeOutcome) -> Self {
         let member = &outcome.member;
-        let receipt = outcome.result.as_ref().ok();
-        let failure = outcome.result.as_ref().err();
+        let (reply, error) = (outcome.result.as_ref().ok(), outcome.result.as_ref().err());
+        let applied = match &outcome.result {
+            Ok(reply) => reply.applied.as_deref(),
+            Err(NodeError::Unproven { applied }) => applied.as_deref(),
+            Err(NodeError::Unknown) => None,
+        };
         Self {
-            pop: member.pop.as_str(),
-            node: member.node.as_str(),
-            role: member.role.as_str(),
-            admin: &member.admin,
-            ok: receipt.is_some(),
-            ms: ms(outcome.elapsed),
-            applied_seq: receipt.map(|reply| reply.applied_seq),
-            boot_id: receipt.map(|reply| reply.boot_id.as_str()),
-            reason: failure.map(|failure| failure.error.reason()),
-            error: failure.map(ToString::to_string),
-            hint: failure.map(|failure| failure.error.hint()),
+            pop: member.pop.as_deref(),
+            node: &member.node,
+            role: member.role.map(Role::as_str),
+            admin: member.admin.as_deref(),
+            proven: reply.is_some(),
+            applied,
+            boot_id: reply.and_then(|reply| reply.boot_id.as_deref()),
+            reason: error.map(NodeError::reason),
+            error: error.map(ToString::to_string),
+            hint: error.map(NodeError::hint),
         }
     }
 }
@@ -87,47 +114,57 @@ fn ms(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::{Failure, Member, NodeError};
-    use edge::config::Role;
-    use edge::core::id::{NodeId, PopId};
-    use edge::wire::purge::PurgeReply;
+    use crate::fanout::Member;
+    use edge::wire::purge::{NodeReply, PurgeReply};
 
     #[test]
     fn the_document() {
-        let node = |name: &str, result| NodeOutcome {
-            member: Member {
-                pop: PopId::new("fra").expect("a name"),
-                node: NodeId::new(name).expect("a name"),
-                role: Role::Edge,
-                admin: "127.0.0.1:1".to_owned(),
-            },
-            elapsed: Duration::from_micros(1234),
-            result,
+        let member = |name: &str, pop: Option<&str>| Member {
+            pop: pop.map(str::to_owned),
+            node: name.to_owned(),
+            role: pop.map(|_| Role::Edge),
+            admin: pop.map(|_| "127.0.0.1:1".to_owned()),
         };
-        let receipt = PurgeReply { node: "fra-1".into(), boot_id: "b7".into(), applied_seq: 7, targets: 1 };
-        let error = NodeError::OtherNode { addr: "127.0.0.1:1".into(), answered: "x".into() };
+        let receipt =
+            NodeReply { node: "fra-1".into(), boot_id: Some("b7".into()), applied: Some("1.7".into()), proven: true };
+        let reply = PurgeReply {
+            node: "fra-1".into(),
+            position: "1.7".into(),
+            issued_at_ms: 9,
+            is_new: true,
+            targets: 1,
+            proven: false,
+            nodes: Vec::new(),
+        };
+        let late = NodeError::Unproven { applied: None };
         let outcome = Outcome {
-            nodes: vec![node("fra-1", Ok(receipt)), node("fra-2", Err(Failure { error, batches_applied: 0 }))],
+            reply: Ok(reply),
+            nodes: vec![
+                NodeOutcome { member: member("fra-1", Some("fra")), result: Ok(receipt) },
+                NodeOutcome { member: member("old-1", None), result: Err(late) },
+            ],
             elapsed: Duration::from_millis(2),
         };
         let targets = Targets::everything();
-        let got = serde_json::to_value(JsonReport::new(&targets, Mode::Soft, &outcome)).expect("JSON");
+        let manner = Manner { mode: Mode::Soft, id: "v41".into(), wait: Wait::All, timeout: Duration::ZERO };
+        let got = serde_json::to_value(JsonReport::new(&targets, &manner, &outcome)).expect("JSON");
         let want = serde_json::json!({
             "ok": false,
-            "exit": { "code": 3, "meaning": crate::exit::Exit::Partial.meaning() },
-            "mode": "soft",
+            "exit": { "code": 3, "meaning": Exit::Partial.meaning() },
+            "mode": "soft", "wait": "all", "id": "v41", "proven": false,
+            "position": "1.7", "issued_at_ms": 9, "is_new": true,
             "targets": [{ "kind": "everything" }],
-            "duration_ms": 2.0,
+            "duration_ms": 2.0, "error": null, "hint": null,
             "nodes": [
                 {
-                    "pop": "fra", "node": "fra-1", "role": "edge", "admin": "127.0.0.1:1", "ok": true, "ms": 1.23,
-                    "applied_seq": 7, "boot_id": "b7", "reason": null, "error": null, "hint": null,
+                    "pop": "fra", "node": "fra-1", "role": "edge", "admin": "127.0.0.1:1", "proven": true,
+                    "applied": "1.7", "boot_id": "b7", "reason": null, "error": null, "hint": null,
                 },
                 {
-                    "pop": "fra", "node": "fra-2", "role": "edge", "admin": "127.0.0.1:1", "ok": false, "ms": 1.23,
-                    "applied_seq": null, "boot_id": null, "reason": "other_node",
-                    "error": "127.0.0.1:1 is the admin address of \"x\"",
-                    "hint": "correct `admin` of this node in the fleet file",
+                    "pop": null, "node": "old-1", "role": null, "admin": null, "proven": false,
+                    "applied": null, "boot_id": null, "reason": "unproven",
+                    "error": "has not acknowledged it in time; the last that it acknowledged is unknown",
+                    "hint": NodeError::Unproven { applied: None }.hint(),
                 },
             ],
         });

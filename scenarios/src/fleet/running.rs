@@ -203,15 +203,21 @@ impl Fleet {
         self.node(id).stderr()
     }
 
-    /// Asks a node for a purge, with the token that may do everything.
+    /// Asks the home of the purge log for a purge, with the token that may do everything.
     ///
     /// # Errors
-    /// If the node refuses.
+    /// If it refuses.
+    pub async fn purge(&self, request: &PurgeRequest) -> Result<PurgeReply, ClientError> {
+        client::post_json(self.home().admin_addr(), "/purges", &self.secrets.admin, request).await
+    }
+
+    /// The home of the purge log: the first shield, or else the first node.
     ///
     /// # Panics
-    /// If the fleet has no such node.
-    pub async fn purge(&self, id: &str, request: &PurgeRequest) -> Result<PurgeReply, ClientError> {
-        client::post_json(self.node(id).admin_addr(), "/purges", &self.secrets.admin, request).await
+    /// If the fleet has no node.
+    pub fn home(&self) -> &FleetNode {
+        let shield = self.nodes().iter().find(|node| node.role() == Role::Shield);
+        shield.or_else(|| self.nodes().first()).expect("a fleet has nodes")
     }
 
     /// Sends a node a signal.

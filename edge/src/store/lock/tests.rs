@@ -1,6 +1,8 @@
 use super::*;
 use crate::core::id::{SiteId, Tag};
+use crate::core::log::Position;
 use crate::core::purge::{Mode, Selector};
+use crate::core::time::Timestamp;
 use crate::core::url::{Scheme, SiteUrl};
 use crate::core::vary::VaryPolicy;
 use crate::store::entry::Entry;
@@ -35,9 +37,13 @@ fn lock() -> (FetchLock, Arc<PurgeLog>) {
     (FetchLock::new(purges.clone(), Arc::new(MemoryStore::new(1 << 20, 1 << 20))), purges)
 }
 
+fn next(purges: &PurgeLog) -> Position {
+    purges.applied().log().next()
+}
+
 fn purge(purges: &PurgeLog, path: &str) {
     let SiteUrl { site, host, path, query, .. } = url(path);
-    purges.apply(&[Selector::Url { site, host, path, query }], Mode::Hard);
+    purges.apply(next(purges), &[Selector::Url { site, host, path, query }], Mode::Hard, Timestamp::from_millis(0));
 }
 
 /// The permit to fetch, for a request that must get it.
@@ -125,7 +131,7 @@ async fn a_purge_by_a_tag_of_what_is_stored_hides_its_refresh() {
     };
     let first = refresh(true);
     refresh(false);
-    purges.apply(&[Selector::Tag { site: url("/a").site, tag }], Mode::Soft);
+    purges.apply(next(&purges), &[Selector::Tag { site: url("/a").site, tag }], Mode::Soft, Timestamp::from_millis(0));
     let second = refresh(true);
     for locked in [first, second] {
         let Locked::Write(permit) = locked else { continue };

@@ -89,7 +89,7 @@ async fn tokens_decide_who_may_do_what() {
             _ => expect_refusal(&reply, 403, "may"),
         }
     }
-    let applied = fleet.node("fra-1").stats().await.expect("statistics").applied_seq;
+    let applied = fleet.node("fra-1").stats().await.expect("statistics").purges;
     assert_eq!(applied, 3, "what was refused was not applied in part either");
 }
 
@@ -146,7 +146,7 @@ async fn what_can_not_be_meant_is_refused_whole() {
     let too_many = vec![url("/a"); MAX_SELECTORS + 1];
     let body = serde_json::json!({ "targets": too_many }).to_string();
     expect_refusal(&post(&stage.fleet, Some(admin), &body).await, 400, "10000");
-    assert_eq!(stage.stats().await.applied_seq, 0);
+    assert_eq!(stage.stats().await.purges, 0);
     assert_eq!(outcome(&stage.get("/a").await), Outcome::Hit, "nothing was purged");
 }
 
@@ -156,7 +156,7 @@ async fn a_body_that_is_too_large_is_refused() {
     let large = "x".repeat(MAX_BODY_BYTES + 1);
     let admin = fleet.secrets().admin.clone();
     expect_refusal(&post(&fleet, Some(&admin), &large).await, 413, "large");
-    assert_eq!(fleet.node("fra-1").stats().await.expect("statistics").applied_seq, 0);
+    assert_eq!(fleet.node("fra-1").stats().await.expect("statistics").purges, 0);
     // It is not even read for somebody who may not purge.
     for (token, status) in [(None, 401), (Some("wrong"), 401), (Some(fleet.secrets().read.as_str()), 403)] {
         assert_eq!(post(&fleet, token, &large).await.status.as_u16(), status);

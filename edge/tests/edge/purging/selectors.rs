@@ -194,11 +194,15 @@ async fn a_thousand_urls_at_once() {
     }
     let targets: Vec<Target> = (0..1000).map(|n| url(&format!("/{n}"))).collect();
     let reply = stage.purge(Mode::Hard, &targets).await;
-    assert_eq!((reply.targets, reply.applied_seq, reply.node.as_str()), (1000, 1, "fra-1"));
+    assert_eq!(
+        (reply.targets, reply.position.as_str(), reply.node.as_str()),
+        (1000, "1.3", "fra-1"),
+        "behind the epoch and the node"
+    );
     assert_eq!(outcome(&stage.get("/0").await), Outcome::Miss);
     assert_eq!(outcome(&stage.get("/999").await), Outcome::Miss);
     assert_eq!(outcome(&stage.get("/1000").await), Outcome::Hit);
     let most: Vec<Target> = (0..MAX_SELECTORS).map(|n| url(&format!("/{n}"))).collect();
-    assert_eq!(stage.purge(Mode::Hard, &most).await.applied_seq, 2);
+    assert_eq!(stage.purge(Mode::Hard, &most).await.position, "1.4");
     assert_eq!(outcome(&stage.get("/1000").await), Outcome::Miss);
 }

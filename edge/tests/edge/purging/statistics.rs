@@ -26,7 +26,7 @@ async fn what_clients_saw_is_what_is_counted() {
     let stats = stage.stats_after(12).await;
     assert_eq!((stats.node.as_str(), stats.pop.as_str(), stats.role.as_str()), ("fra-1", "fra", "edge"));
     assert!(stats.ready);
-    assert_eq!(stats.applied_seq, 1);
+    assert_eq!(stats.purges, 1);
     let docs = &stats.sites["docs"];
     let by: Vec<(&str, u64)> = docs.by_cache_status.iter().map(|(status, count)| (status.as_str(), *count)).collect();
     assert_eq!(

@@ -1,0 +1,163 @@
+//! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked.
+
+use super::{Denied, authenticate, limits, permit, select};
+use crate::clock;
+use crate::config::TokenRole;
+use crate::core::id::TokenId;
+use crate::core::log::{Position, Purge, RecordId};
+use crate::core::purge::Selector;
+use crate::follow::{End, attend};
+use crate::following::{body_of, parts_of};
+use crate::log_home::{AppendError, Appended, Entry, LogHome};
+use crate::node::NodeState;
+use crate::snapshot::Snapshot;
+use crate::wire::log::SelectorLine;
+use crate::wire::purge::{DEFAULT_WAIT_MS, MAX_WAIT_MS, NodeReply, PurgeReply, PurgeRequest, Wait};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::time::{Instant, timeout_at};
+
+/// Records a purge, and waits until it is proven.
+pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<PurgeReply>, Denied> {
+    let snapshot = node.snapshot();
+    let (head, body) = request.into_parts();
+    let (token, role) = authenticate(&snapshot, &head.headers)?;
+    if *role == TokenRole::Read {
+        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
+    }
+    let home = home_of(&node, &snapshot)?;
+    let body = limits::read_body(&head.headers, body).await?;
+    let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
+        Denied::bad_request(
+            format!("the body is not a purge: {error}"),
+            "see `purge-cli --help`, which sends good ones",
+        )
+    })?;
+    drop(body);
+    let selectors = select(&snapshot, &request.targets)?;
+    for selector in &selectors {
+        permit(role, token, selector)?;
+    }
+    let (targets, wait) = (selectors.len(), request.wait);
+    let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
+    let purge = record_of(&node, token, request, selectors)?;
+    let appended = home.append(Entry::Purge(purge)).await.map_err(denied)?;
+    let until = Instant::from_std(clock::monotonic()) + patience;
+    if wait == Wait::All {
+        proof(home.as_ref(), appended.position, until).await;
+    }
+    Ok(Json(reply(&node, &snapshot, home.as_ref(), appended, targets)))
+}
+
+fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn LogHome>, Denied> {
+    node.log_home.clone().ok_or_else(|| {
+        let home = snapshot.fleet.purge_log.home.as_ref().and_then(|home| snapshot.fleet.node(home));
+        let home = home.map_or_else(String::new, |(_, home)| format!("send it to {} at {}", home.id, home.admin));
+        Denied {
+            status: StatusCode::MISDIRECTED_REQUEST,
+            error: "this node is not the home of the purge log".into(),
+            hint: Some(home),
+        }
+    })
+}
+
+/// The record of a purge that may be recorded.
+fn record_of(
+    node: &NodeState,
+    token: &TokenId,
+    request: PurgeRequest,
+    selectors: Vec<Selector>,
+) -> Result<Purge, Denied> {
+    let id = match &request.id {
+        Some(id) => RecordId::new(id).ok_or_else(|| {
+            Denied::bad_request(format!("the id {id:?} is none"), "write 1 to 64 of A-Z a-z 0-9 - _ . :")
+        })?,
+        None => RecordId::new(&node.request_id()).ok_or_else(|| Denied::bad_request("no id".into(), "send one"))?,
+    };
+    let lines: Vec<SelectorLine> = selectors.iter().map(SelectorLine::from).collect();
+    let asked = serde_json::to_vec(&(request.mode, &lines)).unwrap_or_default();
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(&asked).as_bytes()[..16]);
+    Ok(Purge { id, digest, by: token.clone(), mode: request.mode.into(), selectors })
+}
+
+fn denied(error: AppendError) -> Denied {
+    let status = match &error {
+        AppendError::Refused(_) => StatusCode::CONFLICT,
+        AppendError::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let text = error.to_string();
+    let (error, hint) = text.split_once("\n    hint: ").unwrap_or((&text, "send another purge under an id of its own"));
+    Denied { status, error: error.to_owned(), hint: Some(hint.to_owned()) }
+}
+
+/// Waits until every member has applied a record.
+async fn proof(home: &dyn LogHome, at: Position, until: Instant) {
+    let mut receipts = home.receipts();
+    while !home.unproven(at).is_empty() {
+        match timeout_at(until, receipts.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+fn reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome, appended: Appended, targets: usize) -> PurgeReply {
+    let (members, unproven) = (home.ledger().members, home.unproven(appended.position));
+    let mut nodes: Vec<NodeReply> = members
+        .keys()
+        .map(|member| NodeReply {
+            node: member.node.to_string(),
+            boot_id: Some(member.boot.to_string()),
+            applied: home.applied(member).map(|at| at.to_string()),
+            proven: !unproven.contains(member),
+        })
+        .collect();
+    let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id);
+    let absent = absent.filter(|id| !members.keys().any(|member| member.node == **id));
+    nodes.extend(absent.map(|id| NodeReply { node: id.to_string(), boot_id: None, applied: None, proven: true }));
+    PurgeReply {
+        node: node.info.node.clone(),
+        position: appended.position.to_string(),
+        issued_at_ms: appended.issued_at.as_millis(),
+        is_new: appended.is_new,
+        targets,
+        proven: unproven.is_empty(),
+        nodes,
+    }
+}
+
+/// A response whose connection is in use for as long as its body is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeepsPlace;
+
+/// Lets a node follow the log.
+pub(super) async fn follow(State(node): State<Arc<NodeState>>, request: Request) -> Result<Response, Denied> {
+    let snapshot = node.snapshot();
+    let (head, body) = request.into_parts();
+    if !is_node(&snapshot, &head.headers) {
+        return Err(Denied {
+            status: StatusCode::UNAUTHORIZED,
+            error: "only nodes of this fleet follow its purge log".into(),
+            hint: Some("give all nodes the same tier secret".into()),
+        });
+    }
+    let home = home_of(&node, &snapshot)?;
+    let (outgoing, answer) = body_of();
+    tokio::spawn(attend(home, End { incoming: parts_of(body), outgoing }));
+    let mut response = answer.into_response();
+    response.extensions_mut().insert(KeepsPlace);
+    Ok(response)
+}
+
+fn is_node(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
+    let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = said.and_then(|said| said.strip_prefix("Bearer "));
+    let known = snapshot.follow_token.as_deref();
+    secret.zip(known).is_some_and(|(secret, known)| bool::from(secret.as_bytes().ct_eq(known.as_bytes())))
+}
