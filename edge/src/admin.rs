@@ -34,6 +34,8 @@ pub fn routes(node: Arc<NodeState>) -> Router {
         .route("/ready", get(ready))
         .route("/stats", get(stats))
         .route("/purges", post(purging::purge))
+        .route("/log", get(purging::log))
+        .route("/log/forget", post(purging::forget))
         .route(PATH, post(purging::follow))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
@@ -63,7 +65,7 @@ async fn nothing_here() -> Denied {
     Denied {
         status: StatusCode::NOT_FOUND,
         error: "there is nothing at this path".into(),
-        hint: Some("GET /health, GET /ready, GET /stats, POST /purges".into()),
+        hint: Some("GET /health, GET /ready, GET /stats, POST /purges, GET /log, POST /log/forget".into()),
     }
 }
 
@@ -71,7 +73,7 @@ async fn wrong_method() -> Denied {
     Denied {
         status: StatusCode::METHOD_NOT_ALLOWED,
         error: "this path does not take this method".into(),
-        hint: Some("GET /health, GET /ready, GET /stats, POST /purges".into()),
+        hint: Some("GET /health, GET /ready, GET /stats, POST /purges, GET /log, POST /log/forget".into()),
     }
 }
 

@@ -8,7 +8,7 @@ pub use error::{AdminError, Stage};
 use crate::clock::Deadline;
 use bytes::Bytes;
 use edge::wire::admin::Status;
-use edge::wire::purge::{PurgeReply, PurgeRequest};
+use edge::wire::purge::{ForgetRequest, LogReply, PurgeReply, PurgeRequest};
 use edge::wire::stats::Stats;
 use futures_util::future::{Either, select};
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -57,6 +57,25 @@ impl AdminClient {
     pub async fn post_purge(&self, addr: &str, token: &str, purge: &PurgeRequest) -> Result<PurgeReply, AdminError> {
         let body = Bytes::from(serde_json::to_vec(purge).expect("texts and enums have a JSON form"));
         self.post_purge_body(addr, token, body, Deadline::after(self.timeout)).await
+    }
+
+    /// `GET /log` at the home's `addr`.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, does not answer in time, or refuses.
+    pub async fn log(&self, addr: &str, token: &str) -> Result<LogReply, AdminError> {
+        let request = request(Method::GET, "/log", addr, Some(token), Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
+    }
+
+    /// `POST /log/forget` at the home's `addr`.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, does not answer in time, or refuses.
+    pub async fn forget(&self, addr: &str, token: &str, node: &str) -> Result<LogReply, AdminError> {
+        let body = serde_json::to_vec(&ForgetRequest { node: node.to_owned() }).expect("a text has a JSON form");
+        let request = request(Method::POST, "/log/forget", addr, Some(token), body.into())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
     }
 
     /// `GET /stats` at `addr`.

@@ -110,6 +110,13 @@ pub enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Show every node: how far it has applied the purge log.
+    Ping,
+    /// Say that a node does not run any more, and is not to be waited for. If it does run, it may serve what is purged.
+    Forget {
+        /// The node.
+        node: String,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.

@@ -81,7 +81,7 @@ impl<O: Write, E: Write> TextReport<O, E> {
             }
         };
         let position = printable(&reply.position);
-        let again = if reply.is_new { "" } else { ", which was recorded before" };
+        let again = if reply.is_new { "" } else { " (recorded before)" };
         let all = outcome.nodes.len();
         let nodes = if all == 1 { "node" } else { "nodes" };
         let _ = match outcome.exit() {

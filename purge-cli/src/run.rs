@@ -1,5 +1,8 @@
 //! One run of the program.
 
+mod members;
+
+use crate::admin::AdminError;
 use crate::batch::{Batches, Manner};
 use crate::cli::{self, Cli, Command, Options, WaitFor, Words};
 use crate::clock;
@@ -40,6 +43,8 @@ enum RunError {
     Targets(#[from] BadTargets),
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error("{home}, the home of the purge log: {error}\n    hint: {}", error.hint())]
+    Home { home: String, error: AdminError },
     #[error("can't start the timers and sockets of this process: {0}")]
     Runtime(io::Error),
     #[error("can't write to standard output: {0}")]
@@ -52,7 +57,14 @@ impl RunError {
             Self::NoFleetFile | Self::TwoTokens | Self::NobodyToAsk | Self::NotConfirmed | Self::Targets(_) => {
                 Exit::Usage
             }
-            Self::List(_) | Self::Fleet(_) | Self::Token(_) | Self::Runtime(_) | Self::Output(_) => Exit::Error,
+            Self::Home { error, .. } if error.is_refusal() => Exit::Refused,
+            Self::Home { error, .. } if error.is_timeout() => Exit::Timeout,
+            Self::Home { .. }
+            | Self::List(_)
+            | Self::Fleet(_)
+            | Self::Token(_)
+            | Self::Runtime(_)
+            | Self::Output(_) => Exit::Error,
         }
     }
 }
@@ -68,6 +80,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Completions { shell } => completions(shell).map(|()| Exit::Proven),
+        Command::Ping => members::ping(&cli.options),
+        Command::Forget { node } => members::forget(&cli.options, &node),
         command => purge(&cli.options, command),
     };
     done.unwrap_or_else(|error| {
@@ -95,7 +109,7 @@ fn purge(options: &Options, command: Command) -> Result<Exit, RunError> {
         Command::Host(words) => (Kind::Host, Some(words), None, true),
         Command::Site(words) => (Kind::Site, Some(words), None, true),
         Command::All { yes } => (Kind::Everything, None, None, yes),
-        Command::Completions { .. } => return Ok(Exit::Proven),
+        Command::Ping | Command::Forget { .. } | Command::Completions { .. } => return Ok(Exit::Proven),
     };
     if !confirmed && !io::stdin().is_terminal() {
         return Err(RunError::NobodyToAsk);

@@ -3,7 +3,7 @@
 use super::{Denied, authenticate, limits, permit, select};
 use crate::clock;
 use crate::config::TokenRole;
-use crate::core::id::TokenId;
+use crate::core::id::{NodeId, TokenId};
 use crate::core::log::{Position, Purge, RecordId};
 use crate::core::purge::Selector;
 use crate::follow::{End, attend};
@@ -12,7 +12,9 @@ use crate::log_home::{AppendError, Appended, Entry, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::log::SelectorLine;
-use crate::wire::purge::{DEFAULT_WAIT_MS, MAX_WAIT_MS, NodeReply, PurgeReply, PurgeRequest, Wait};
+use crate::wire::purge::{
+    DEFAULT_WAIT_MS, ForgetRequest, LogReply, MAX_WAIT_MS, NodeReply, PurgeReply, PurgeRequest, Wait,
+};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -52,6 +54,44 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
         proof(home.as_ref(), appended.position, until).await;
     }
     Ok(Json(reply(&node, &snapshot, home.as_ref(), appended, targets)))
+}
+
+/// Tells of the log and of who follows it.
+pub(super) async fn log(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result<Json<LogReply>, Denied> {
+    let snapshot = node.snapshot();
+    authenticate(&snapshot, &headers)?;
+    let home = home_of(&node, &snapshot)?;
+    Ok(Json(log_reply(&node, &snapshot, home.as_ref())))
+}
+
+fn log_reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome) -> LogReply {
+    let ledger = home.ledger();
+    LogReply {
+        node: node.info.node.clone(),
+        head: ledger.position.to_string(),
+        sealed: ledger.sealed,
+        nodes: nodes(snapshot, home, ledger.position),
+    }
+}
+
+/// Takes an operator's word that a node does not run any more: it is waited for no longer.
+pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<LogReply>, Denied> {
+    let snapshot = node.snapshot();
+    let (head, body) = request.into_parts();
+    let (token, role) = authenticate(&snapshot, &head.headers)?;
+    if *role != TokenRole::Admin {
+        return Err(Denied::forbidden(format!("token {token} may not say who runs: that takes an admin's")));
+    }
+    let home = home_of(&node, &snapshot)?;
+    let body = limits::read_body(&head.headers, body).await?;
+    let request: ForgetRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
+        Denied::bad_request(format!("the body names no node: {error}"), "see `purge-cli forget --help`")
+    })?;
+    let name = NodeId::new(&request.node)
+        .map_err(|error| Denied::bad_request(format!("node {:?}: {error}", request.node), "see `purge-cli ping`"))?;
+    home.append(Entry::Forget(name)).await.map_err(denied)?;
+    tracing::warn!(node = %request.node, %token, "a node is forgotten");
+    Ok(Json(log_reply(&node, &snapshot, home.as_ref())))
 }
 
 fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn LogHome>, Denied> {
@@ -108,7 +148,20 @@ async fn proof(home: &dyn LogHome, at: Position, until: Instant) {
 }
 
 fn reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome, appended: Appended, targets: usize) -> PurgeReply {
-    let (members, unproven) = (home.ledger().members, home.unproven(appended.position));
+    PurgeReply {
+        node: node.info.node.clone(),
+        position: appended.position.to_string(),
+        issued_at_ms: appended.issued_at.as_millis(),
+        is_new: appended.is_new,
+        targets,
+        proven: home.unproven(appended.position).is_empty(),
+        nodes: nodes(snapshot, home, appended.position),
+    }
+}
+
+/// Who has applied the record at a position: the members, and the nodes of the fleet file that are none.
+fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position) -> Vec<NodeReply> {
+    let (members, unproven) = (home.ledger().members, home.unproven(at));
     let mut nodes: Vec<NodeReply> = members
         .keys()
         .map(|member| NodeReply {
@@ -121,15 +174,7 @@ fn reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome, appended: Ap
     let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id);
     let absent = absent.filter(|id| !members.keys().any(|member| member.node == **id));
     nodes.extend(absent.map(|id| NodeReply { node: id.to_string(), boot_id: None, applied: None, proven: true }));
-    PurgeReply {
-        node: node.info.node.clone(),
-        position: appended.position.to_string(),
-        issued_at_ms: appended.issued_at.as_millis(),
-        is_new: appended.is_new,
-        targets,
-        proven: unproven.is_empty(),
-        nodes,
-    }
+    nodes
 }
 
 /// A response whose connection is in use for as long as its body is.

@@ -43,6 +43,27 @@ pub enum Target {
     Everything,
 }
 
+/// `GET /log`: the purge log, as its home knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReply {
+    /// The home.
+    pub node: String,
+    /// The last record.
+    pub head: String,
+    /// Whether the log goes on elsewhere.
+    pub sealed: bool,
+    /// The nodes, those of the fleet file and whoever else follows the log.
+    pub nodes: Vec<NodeReply>,
+}
+
+/// The body of `POST /log/forget`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// The node that does not run any more.
+    pub node: String,
+}
+
 /// What becomes of what is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

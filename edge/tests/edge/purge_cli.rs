@@ -101,7 +101,7 @@ async fn the_report_names_every_node() {
         assert!(named.contains(&node), "{report}");
         assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1);
     }
-    assert!(nodes.iter().all(|node| node["ok"] == true), "{report}");
+    assert!(nodes.iter().all(|node| node["proven"] == true), "{report}");
 }
 
 #[tokio::test]
@@ -157,23 +157,80 @@ async fn after_success_nobody_gets_what_was_on_its_way() {
 
 #[tokio::test]
 async fn a_node_that_is_not_there_is_named_and_the_others_are_purged() {
-    for gone in ["iad-1", "shield-1"] {
-        let (mut fleet, origin) = fleet().await;
-        fill(&fleet, &origin, "/a", "old").await;
-        origin.on("/a", Script::cached("new"));
-        fleet.kill(gone).await.expect("it is killed");
-        let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
-        ran.expect(3);
-        assert!(ran.err.contains(gone) || ran.out.contains(gone), "{}{}", ran.out, ran.err);
-        for node in NODES.into_iter().filter(|node| *node != gone) {
-            assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1, "{node}");
-        }
-        fleet.restart(gone).await.expect("it starts");
+    let (mut fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/a", "old").await;
+    origin.on("/a", Script::cached("new"));
+    fleet.kill("iad-1").await.expect("it is killed");
+    let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
+    ran.expect(3);
+    assert!(ran.err.contains("unproven") && ran.err.contains("not in iad: iad-1"), "{}{}", ran.out, ran.err);
+    for node in ["fra-1", "shield-1"] {
+        assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1, "{node}");
+    }
+    fleet.restart("iad-1").await.expect("it starts");
+    for node in NODES {
+        assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
+    }
+    purge_cli(&fleet, None, &["url", "http://www.example/a"]).await.expect(0);
+}
+
+/// An operator who knows that a node is gone for good says so.
+#[tokio::test]
+async fn a_node_that_is_forgotten_is_not_waited_for() {
+    let (mut fleet, _origin) = fleet().await;
+    let ping = purge_cli(&fleet, None, &["ping"]).await;
+    ping.expect(0);
+    for node in NODES {
+        assert!(ping.out.lines().any(|line| line.contains(node) && line.contains("at 1.")), "{node}: {}", ping.out);
+    }
+    fleet.kill("iad-1").await.expect("it is killed");
+    let deploy = fleet.secrets().deploy.clone();
+    purge_cli(&fleet, Some(&deploy), &["forget", "iad-1"]).await.expect(4);
+    purge_cli(&fleet, None, &["forget", "sin-9"]).await.expect(1);
+    purge_cli(&fleet, None, &["forget", "iad-1"]).await.expect(0);
+    let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
+    ran.expect(0);
+    assert!(ran.out.contains("does not run"), "{}", ran.out);
+    fleet.restart("iad-1").await.expect("it starts");
+    let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
+    ran.expect(0);
+    assert!(!ran.out.contains("does not run"), "{}", ran.out);
+}
+
+/// Without the home of the log nothing is purged, and nothing is lost: the same purge can be sent again.
+#[tokio::test]
+async fn without_its_home_a_purge_fails_and_is_sent_again() {
+    let (mut fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/a", "old").await;
+    origin.on("/a", Script::cached("new"));
+    let purge = ["--id", "v41", "url", "http://www.example/a"];
+    fleet.kill("shield-1").await.expect("it is killed");
+    let ran = purge_cli(&fleet, None, &purge).await;
+    ran.expect(1);
+    assert!(ran.err.contains("shield-1, the home of the purge log"), "{}", ran.err);
+    assert_eq!(ask(&fleet, "fra-1", "/a").await, (Outcome::Hit, "old".to_owned()));
+    fleet.restart("shield-1").await.expect("it starts");
+    for (round, is_new) in [(1, true), (2, false)] {
+        let ran = purge_cli(&fleet, None, &[&["--json"][..], &purge].concat()).await;
+        ran.expect(0);
+        let report: Value = serde_json::from_str(&ran.out).expect("one JSON document");
+        assert_eq!(report["is_new"], is_new, "{round}: {report}");
         for node in NODES {
             assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
+            // Those two have run all the time.
+            let applied = fleet.node(node).stats().await.expect("statistics").purges;
+            assert_eq!(applied, 1, "{node}: once");
         }
-        purge_cli(&fleet, None, &["url", "http://www.example/a"]).await.expect(0);
     }
+    // The log outlives its home's process: what was recorded is known.
+    fleet.kill("shield-1").await.expect("it is killed");
+    fleet.restart("shield-1").await.expect("it starts");
+    let ran = purge_cli(&fleet, None, &purge).await;
+    ran.expect(0);
+    assert!(ran.out.contains("(recorded before)"), "{}", ran.out);
+    let another = purge_cli(&fleet, None, &["--id", "v41", "site", "docs"]).await;
+    another.expect(1);
+    assert!(another.err.contains("409: the id was used for another purge"), "{}", another.err);
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+//! Who follows the purge log: `ping` and `forget`.
+
+use super::RunError;
+use crate::admin::{AdminClient, AdminError, printable};
+use crate::cli::Options;
+use crate::exit::Exit;
+use crate::target::Scope;
+use crate::token::{self, TokenPlace};
+use edge::config::Fleet;
+use edge::wire::purge::LogReply;
+use std::io::{self, Write};
+
+/// Shows every node that the home knows.
+pub(super) fn ping(options: &Options) -> Result<Exit, RunError> {
+    let log = ask(options, async |client, home, token| client.log(home, token).await)?;
+    show(options, &log).map_err(RunError::Output)
+}
+
+/// Says that a node does not run any more.
+pub(super) fn forget(options: &Options, node: &str) -> Result<Exit, RunError> {
+    let log = ask(options, async |client, home, token| client.forget(home, token, node).await)?;
+    show(options, &log).map_err(RunError::Output)
+}
+
+fn ask(
+    options: &Options,
+    question: impl AsyncFnOnce(AdminClient, &str, &str) -> Result<LogReply, AdminError>,
+) -> Result<LogReply, RunError> {
+    let config = options.config.as_deref().ok_or(RunError::NoFleetFile)?;
+    let place = TokenPlace::new(options.token_env.as_deref(), options.token_file.clone()).ok_or(RunError::TwoTokens)?;
+    let fleet = Fleet::load(config)?;
+    let token = token::find(&place, &fleet, &Scope::Everything)?;
+    let home = fleet.purge_log.home.as_ref().and_then(|home| fleet.node(home));
+    let (home, admin) = home.map_or_else(Default::default, |(_, home)| (home.id.to_string(), home.admin.clone()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let asked = runtime.block_on(question(AdminClient::new(options.timeout), &admin, &token.secret));
+    runtime.shutdown_background();
+    asked.map_err(|error| RunError::Home { home, error })
+}
+
+fn show(options: &Options, log: &LogReply) -> io::Result<Exit> {
+    let mut out = anstream::AutoStream::auto(io::stdout());
+    if options.json {
+        let mut text = serde_json::to_vec_pretty(log).map_err(io::Error::other)?;
+        text.push(b'\n');
+        out.write_all(&text)?;
+    } else if !options.quiet {
+        let sealed = if log.sealed { ", sealed: it goes on elsewhere" } else { "" };
+        writeln!(out, "purge log at {}, head {}{sealed}", printable(&log.node), printable(&log.head))?;
+        let width = log.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).min(64);
+        for node in &log.nodes {
+            let name = printable(&node.node);
+            let state = match (&node.boot_id, &node.applied) {
+                (None, _) => "does not run".to_owned(),
+                (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
+                (Some(boot), Some(applied)) => {
+                    let behind = if node.proven { "" } else { "  behind" };
+                    format!("at {}  boot {}{behind}", printable(applied), printable(boot))
+                }
+            };
+            writeln!(out, "  {name:width$}  {state}")?;
+        }
+    }
+    Ok(Exit::Proven)
+}
