@@ -7,7 +7,7 @@ use crate::core::cache_control::RequestDirectives;
 use crate::core::forwarded::{Loop, detect_loop};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
-use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
+use crate::core::url::{Scheme, SiteUrl, normal_target, normalise_host, target_authority};
 use crate::node::NodeState;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -87,8 +87,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         return Err(Refusal::LARGE_BODY);
     }
     ctx.directives = site.site.client_directives.heeded(&RequestDirectives::from_headers(&request.headers));
-    let (path, query) = split_target(target);
-    ctx.rules = site_rule::for_request(&site.site.rules, path, &request.headers);
+    let (path, query) = normal_target(target);
+    ctx.rules = site_rule::for_request(&site.site.rules, &path, &request.headers);
     ctx.pass = if ctx.rules.pass == Some(true) {
         Some(Pass::SiteRule)
     } else if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -100,8 +100,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     } else {
         None
     };
-    let query = site.site.query.apply(query);
-    let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
+    let query = site.site.query.apply(query.as_deref());
+    let url = SiteUrl { site: site.site.id.clone(), scheme, host, path, query };
     ctx.target = Some((url, site));
     Ok(())
 }

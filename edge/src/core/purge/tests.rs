@@ -16,20 +16,14 @@ fn tag(text: &str) -> Tag {
 }
 
 fn subject(path: &str, tags: &[&str]) -> Subject {
-    let (path, query) = crate::core::url::split_target(path);
-    let url = SiteUrl {
-        site: site(),
-        scheme: Scheme::Http,
-        host: HOST.into(),
-        path: path.into(),
-        query: query.map(str::to_owned),
-    };
+    let (path, query) = crate::core::url::normal_target(path);
+    let url = SiteUrl { site: site(), scheme: Scheme::Http, host: HOST.into(), path, query };
     Subject::new(&url, &tags.iter().map(|t| tag(t)).collect::<Vec<_>>())
 }
 
 fn url(target: &str) -> Selector {
-    let (path, query) = crate::core::url::split_target(target);
-    Selector::Url { site: site(), host: HOST.into(), path: path.into(), query: query.map(str::to_owned) }
+    let (path, query) = crate::core::url::normal_target(target);
+    Selector::Url { site: site(), host: HOST.into(), path, query }
 }
 
 fn prefix(path: &str) -> Selector {
