@@ -5,6 +5,7 @@ use super::ledger::{Ledger, NotNext};
 use super::position::{Epoch, Position};
 use super::receipts::Receipts;
 use super::record::{Event, Leaving, Member, Purge, Record, RecordId};
+use crate::core::rules::{self, Rule};
 use crate::core::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -199,7 +200,7 @@ impl Home {
         }
         let kept = if at == self.base.0 { Some(self.base.1) } else { kept };
         match kept {
-            Some(kept) if kept == chain => Meeting::Continues,
+            Some(kept) if kept == chain || !rules::on(Rule::ChainCompared) => Meeting::Continues,
             // It can't be told any more whether it was this log; but nothing of it counts.
             None if at < self.base.0 => Meeting::StartsAtHead,
             Some(_) | None => Meeting::MustOpenAbove(at.epoch()),
@@ -237,11 +238,15 @@ impl Home {
     }
 
     /// The members that have not applied the record at `at`, as far as is known here: what stands in the way of the proof.
-    /// Who joined later has begun behind it.
+    ///
+    /// Who joined later counts, too. A process that starts hides what it must before it serves; but one that has been
+    /// serving for long joins anew where the home was restored from a backup that does not know it, and serves what it
+    /// has until it hears more.
     pub fn unproven(&self, at: Position) -> Vec<Member> {
+        let has_applied = |member: &Member| self.receipts.applied(member).is_some_and(|to| to >= at);
+        let joined_later = |joined: &Position| *joined > at && !rules::on(Rule::LateMembersCount);
         let members = self.ledger.members.iter();
-        let unproven = members
-            .filter(|(member, joined)| **joined < at && !self.receipts.applied(member).is_some_and(|to| to >= at));
+        let unproven = members.filter(|(member, joined)| !joined_later(joined) && !has_applied(member));
         unproven.map(|(member, _)| member.clone()).collect()
     }
 }

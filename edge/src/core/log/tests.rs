@@ -238,6 +238,9 @@ fn a_purge_is_proven_when_every_member_has_applied_it() {
     let early = kept.purge("early", at(1)).expect("a number");
     kept.join(&fra).expect("a member");
     kept.join(&sin).expect("a member");
+    assert_eq!(kept.home.unproven(early), [fra.clone(), sin.clone()], "they may have been serving before they joined");
+    kept.home.acknowledged(&fra, kept.home.head());
+    kept.home.acknowledged(&sin, kept.home.head());
     assert_eq!(kept.home.unproven(early), [], "they have begun behind it");
     let purge = kept.purge("a", at(1)).expect("a number");
     assert_eq!(kept.home.unproven(purge), [fra.clone(), sin.clone()]);

@@ -1,0 +1,324 @@
+//! The monitors: what must hold at each step, from the ground truth.
+//!
+//! They alone know what the origin, the operators and the clients did when, and they alone compare positions.
+
+use super::entry::{Entry, Response};
+use super::serve::{MAX_TRIES, SOFT_BOUND};
+use super::url::{self, Key};
+use super::world::{ProcId, Step, TaskId, World};
+use edge::core::hop::Asked;
+use edge::core::log::{Event, Position, Record};
+use edge::core::purge::{Fence, Mode, Selector};
+use edge::core::reuse::PurgeMark;
+use std::collections::BTreeMap;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which monitor has seen it.
+    pub monitor: &'static str,
+    /// What it has seen.
+    pub what: String,
+}
+
+/// A purge by the ground truth.
+#[derive(Debug)]
+struct Issued {
+    by: TaskId,
+    mode: Mode,
+    selectors: Vec<Selector>,
+    issued: Step,
+    proven: Option<Step>,
+    /// What of the world it met.
+    met: Met,
+}
+
+#[derive(Debug, Default)]
+struct Met {
+    fill: bool,
+    joiner: bool,
+    lagging_shield: bool,
+    soft_mark: bool,
+    restart: bool,
+    read: bool,
+}
+
+/// What the monitors have seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Monitor {
+    pub(super) broken: Option<Violation>,
+    purges: Vec<Issued>,
+    /// What each position was applied as. Cleared when the home is restored from a backup: then a number may stand for
+    /// another record, until an epoch begins.
+    records: BTreeMap<Position, Record>,
+    pub(super) was_restored: bool,
+    /// Whether faults have ended, and since when.
+    pub(super) calm_since: Option<Step>,
+    joined: BTreeMap<(ProcId, TaskId), ()>,
+    pub(super) purges_proven: u64,
+}
+
+/// An answer to a client.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) key: Key,
+    pub(super) arrived: Step,
+    pub(super) judged: Step,
+    pub(super) is_stale: bool,
+    pub(super) tries: u32,
+}
+
+impl Monitor {
+    pub(super) fn joined(&mut self, proc: ProcId, fill: TaskId) {
+        self.joined.insert((proc, fill), ());
+    }
+
+    fn breaks(&mut self, monitor: &'static str, what: String) {
+        self.broken.get_or_insert(Violation { monitor, what });
+    }
+
+    /// The home is another one than it was.
+    pub(super) fn restored(&mut self) {
+        self.was_restored = true;
+        self.records.clear();
+    }
+
+    /// Something is restarted while purges are under way.
+    pub(super) fn restarted(&mut self) {
+        self.purges.iter_mut().filter(|purge| purge.proven.is_none()).for_each(|purge| purge.met.restart = true);
+    }
+
+    /// Counts what the purges have met.
+    pub(super) fn count(&self, cover: &mut super::coverage::Coverage) {
+        for purge in &self.purges {
+            cover.count(match (purge.mode, purge.proven) {
+                (Mode::Hard, Some(_)) => "purges proven: hard",
+                (Mode::Soft, Some(_)) => "purges proven: soft",
+                (_, None) => "purges not proven",
+            });
+            let Met { fill, joiner, lagging_shield, soft_mark, restart, read } = purge.met;
+            for (met, what) in [
+                (fill, "purges that met a fill in flight"),
+                (joiner, "purges that met a joiner"),
+                (lagging_shield, "purges that met a lagging shield"),
+                (soft_mark, "purges that met a soft mark"),
+                (restart, "purges that met a restart"),
+                (read, "purges that met a read"),
+            ] {
+                if met {
+                    cover.count(what);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn issued(world: &mut World, by: TaskId, mode: Mode, selectors: &[Selector]) {
+    let met =
+        Met {
+            soft_mark: world.procs.iter().filter(|process| process.alive).any(|process| {
+                process.store.values().any(|entry| matches!(entry.mark.verdict(), PurgeMark::Soft { .. }))
+            }),
+            ..Met::default()
+        };
+    let issued = Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, met };
+    world.monitor.purges.push(issued);
+}
+
+/// A process has applied a record: what is in flight there meets it, and no position may stand for two records.
+pub(super) fn applied(world: &mut World, proc: ProcId, record: &Record) {
+    let process = &world.procs[proc];
+    let (fills, joins) = (process.fills.iter().filter(|(_, came)| came.is_none()), &world.monitor.joined);
+    let fills: Vec<TaskId> = fills.map(|(fill, _)| *fill).collect();
+    let joined = fills.iter().any(|fill| joins.contains_key(&(proc, *fill)));
+    let lags = !world.nodes[process.node].is_shield
+        && world.nodes.iter().filter(|node| node.is_shield).any(|node| {
+            let shield = &world.procs[node.proc];
+            shield.alive && shield.applied().log() < record.position
+        });
+    let monitor = &mut world.monitor;
+    if let Event::Purge(purge) = &record.event {
+        for issued in monitor.purges.iter_mut().filter(|issued| issued.selectors == purge.selectors) {
+            issued.met.fill |= !fills.is_empty();
+            issued.met.joiner |= joined;
+            issued.met.lagging_shield |= lags;
+        }
+    }
+    let known = monitor.records.entry(record.position).or_insert_with(|| record.clone());
+    if known != record && !monitor.was_restored {
+        let what = format!("{} is {:?} and {:?}", record.position, known.event, record.event);
+        monitor.breaks("a position never changes its record", what);
+    }
+    contiguous(world, proc, record.position);
+}
+
+/// What a process has applied is what the home has, record for record.
+fn contiguous(world: &mut World, proc: ProcId, at: Position) {
+    if world.monitor.was_restored {
+        return;
+    }
+    let follower = &world.procs[proc].follower;
+    let kept = world.home.disk.iter().find(|kept| kept.record.position == at);
+    if kept.is_some_and(|kept| follower.applied() == at && follower.chain() != kept.chain) {
+        let what = format!("{} has another chain than the home at {at}", world.procs[proc].name);
+        world.monitor.breaks("applied is contiguous", what);
+    }
+}
+
+/// The rules of a process's own records that select an entry, since a position.
+fn selecting<'w>(world: &'w World, proc: ProcId, entry: &Entry, since: Position) -> Vec<(&'w Record, Mode)> {
+    let tags = entry.all_tags();
+    let records = world.procs[proc].history.iter().filter(|record| record.position > since);
+    let purges = records.filter_map(|record| match &record.event {
+        Event::Purge(purge) => Some((record, purge)),
+        _ => None,
+    });
+    let selecting = purges.filter(|(_, purge)| purge.selectors.iter().any(|one| url::selects(one, entry.key, &tags)));
+    selecting.map(|(record, purge)| (record, purge.mode)).collect()
+}
+
+/// A look at the index, by the full log without an index. What is only half applied may be found or not.
+pub(super) fn looked(
+    world: &mut World,
+    proc: ProcId,
+    entry: &Entry,
+    (applied, valid): (Fence, Fence),
+    is_hidden: bool,
+) {
+    let process = &world.procs[proc];
+    let hard: Vec<Position> = selecting(world, proc, entry, valid.log())
+        .iter()
+        .filter(|(_, mode)| *mode == Mode::Hard)
+        .map(|(record, _)| record.position)
+        .collect();
+    let must = hard.iter().any(|at| *at <= applied.log());
+    let floor = process.hides_upto;
+    if must && !is_hidden {
+        let what = format!("{}: the log hides version {} of {}", process.name, entry.body.version, entry.key);
+        world.monitor.breaks("hidden as the log says", what);
+    } else if is_hidden && hard.is_empty() && valid.log() >= floor {
+        let what = format!("{}: nothing hides version {} of {}", process.name, entry.body.version, entry.key);
+        world.monitor.breaks("hidden by what selects it alone", what);
+    }
+}
+
+/// A mark has advanced, or an entry was stored: no rule up to there may select it, but those that are soft and recorded.
+pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
+    let valid = entry.mark.valid().log();
+    let is_soft = matches!(entry.mark.verdict(), PurgeMark::Soft { .. });
+    if world.monitor.was_restored {
+        return;
+    }
+    let tags = entry.all_tags();
+    let broken = world.home.disk.iter().find_map(|kept| {
+        let Event::Purge(purge) = &kept.record.event else { return None };
+        let issued = world.monitor.purges.iter().find(|issued| issued.matches(purge, &kept.record))?;
+        let selects = purge.selectors.iter().any(|one| url::selects(one, entry.key, &tags));
+        let missed = kept.record.position <= valid && entry.body.obtained < issued.issued && selects;
+        (missed && !(is_soft && purge.mode == Mode::Soft)).then_some(kept.record.position)
+    });
+    if let Some(at) = broken {
+        let name = &world.procs[proc].name;
+        let what =
+            format!("{name}: version {} of {} is valid to {valid}, {at} selects it", entry.body.version, entry.key);
+        world.monitor.breaks("no rule up to its mark selects an entry", what);
+    }
+}
+
+impl Issued {
+    fn matches(&self, purge: &edge::core::log::Purge, record: &Record) -> bool {
+        self.selectors == purge.selectors && self.mode == purge.mode && self.issued <= record.issued_at.as_millis()
+    }
+}
+
+/// A tier's answer was taken.
+pub(super) fn accepted(world: &mut World, asked: Asked, replied: Option<Position>) {
+    if replied.is_none_or(|replied| replied < asked.valid_to) {
+        let what = format!("asked for {}, took {replied:?}", asked.valid_to);
+        world.monitor.breaks("an accepted answer is what was asked for", what);
+    }
+}
+
+/// A 304 is merged.
+pub(super) fn merged(world: &mut World, target: &Entry, response: &Response) {
+    if target.body.version != response.body.version {
+        let what = format!("a 304 for version {} merged into {}", response.body.version, target.body.version);
+        world.monitor.breaks("a 304 meets what was validated", what);
+    }
+}
+
+pub(super) fn older_replaces(world: &mut World) {
+    world.monitor.breaks("an older fill replaces no newer one", "it did".to_owned());
+}
+
+/// The command line has exited with 0.
+pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
+    let now = world.now;
+    let lacking =
+        world.procs.iter().find(|process| process.alive && process.is_serving && process.applied().log() < at);
+    if let Some(process) = lacking {
+        let what = format!("{} has applied {}, {at} is proven", process.name, process.applied().log());
+        world.monitor.breaks("a proof is of every live process", what);
+    }
+    world.monitor.purges_proven += 1;
+    if let Some(purge) = world.monitor.purges.iter_mut().find(|purge| purge.by == by) {
+        purge.proven = Some(now);
+    }
+}
+
+/// The promise itself.
+pub(super) fn answered(world: &mut World, answer: &Answer, entry: &Entry) {
+    let tags = entry.all_tags();
+    world.cover.count("answers");
+    let mut broken = None;
+    for purge in &mut world.monitor.purges {
+        if !purge.selectors.iter().any(|selector| url::selects(selector, answer.key, &tags)) {
+            continue;
+        }
+        purge.met.read |= answer.arrived <= purge.proven.unwrap_or(Step::MAX) && purge.issued <= world.now;
+        let is_older = entry.body.obtained < purge.issued;
+        let Some(proven) = purge.proven.filter(|proven| is_older && *proven < answer.arrived) else { continue };
+        let late = answer.judged.saturating_sub(proven) > SOFT_BOUND.as_millis() as u64;
+        let breach = match purge.mode {
+            Mode::Hard => "after a hard purge",
+            Mode::Soft if !answer.is_stale => "after a soft purge, as fresh",
+            Mode::Soft if late => "after a soft purge, past its bound",
+            Mode::Soft => continue,
+        };
+        broken = Some(format!(
+            "version {} of {}, obtained at {}, answers at {} a request of {} {breach} that was issued at {} and proven at {proven}",
+            entry.body.version, answer.key, entry.body.obtained, world.now, answer.arrived, purge.issued
+        ));
+    }
+    if let Some(what) = broken {
+        world.monitor.breaks("the promise", what);
+    }
+    if world.monitor.calm_since.is_some_and(|calm| answer.arrived > calm) && answer.tries > MAX_TRIES {
+        world.monitor.breaks("three tries will do", format!("it took {}", answer.tries));
+    }
+}
+
+/// A request has no answer. That is a fault's doing, or nobody's.
+pub(super) fn unanswered(world: &mut World, arrived: Step) {
+    if world.monitor.calm_since.is_some_and(|calm| arrived > calm) {
+        world.monitor.breaks("each request is answered", format!("that of {arrived} is not"));
+    }
+}
+
+/// Faults have ended, and something goes on and on.
+pub(super) fn restless(world: &mut World) {
+    let what = format!("{} tasks have not ended", world.unfinished());
+    world.monitor.breaks("all that is begun ends", what);
+}
+
+/// Everybody was asked for everything, a few times over: nothing that edges hold is marked by a soft purge.
+pub(super) fn at_rest(world: &mut World) {
+    let edges = world.nodes.iter().filter(|node| !node.is_shield).map(|node| &world.procs[node.proc]);
+    let soft = edges.filter(|process| process.alive).find_map(|process| {
+        let soft = process.store.values().find(|entry| matches!(entry.mark.verdict(), PurgeMark::Soft { .. }))?;
+        Some(format!("{}: version {} of {}", process.name, soft.body.version, soft.key))
+    });
+    if let Some(what) = soft {
+        world.monitor.breaks("soft marks clear", what);
+    }
+}
