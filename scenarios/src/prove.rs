@@ -37,6 +37,10 @@ pub use monitor::Violation;
 
 use event::Event;
 use plan::Plan;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use world::{Step, World};
 
 /// How many steps the world is used and disturbed for, unless somebody says otherwise.
@@ -67,6 +71,48 @@ pub struct Run {
     pub trace: Vec<String>,
 }
 
+/// What came of many seeds.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// How many were run.
+    pub seeds: u64,
+    /// What they met.
+    pub coverage: Coverage,
+    /// The failure of the lowest seed that was seen to fail.
+    pub failure: Option<Failure>,
+}
+
+/// Runs seeds on all processors until one fails; `ran` is told of each.
+pub fn search(seeds: Range<u64>, steps: u64, ran: &(dyn Fn() + Sync)) -> Search {
+    let (next, found) = (AtomicU64::new(seeds.start), Mutex::new(Search::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let run = run(seed, steps, false);
+            ran();
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.seeds += 1;
+            found.coverage.add(&run.coverage);
+            if let Some(failure) = run.failure {
+                next.store(seeds.end, Ordering::Relaxed);
+                found.failure = match found.failure.take() {
+                    Some(other) if other.seed < failure.seed => Some(other),
+                    _ => Some(failure),
+                };
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs one seed.
 pub fn run(seed: u64, steps: u64, with_trace: bool) -> Run {
     run_plan(&Plan::of(seed, steps), with_trace)
@@ -86,7 +132,9 @@ fn run_plan(plan: &Plan, with_trace: bool) -> Run {
     while world.now < plan.steps && world.monitor.broken.is_none() {
         world.step();
     }
-    settle(&mut world);
+    if world.monitor.broken.is_none() {
+        settle(&mut world);
+    }
     let mut coverage = std::mem::take(&mut world.cover);
     world.monitor.count(&mut coverage);
     let violation = world.monitor.broken.take();

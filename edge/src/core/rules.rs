@@ -14,6 +14,8 @@ pub enum Rule {
     AppliedBeforeCheck,
     /// A soft rule is recorded in the step that advances the mark.
     SoftWithAdvance,
+    /// What is soft-purged once more is stale since the first time.
+    FirstSoftCounts,
     /// A soft purge does not uncover what a hard one of the same selector hid.
     SoftAndHardKept,
     /// A fill's fence is sampled before its upstream request is sent.

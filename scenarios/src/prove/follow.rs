@@ -84,6 +84,8 @@ impl Follow {
             },
             Incoming::Record(record, bytes) => self.record(id, record, &bytes, world),
             Incoming::Refused => {
+                // Serving needs membership.
+                process.is_serving = false;
                 process.forget_session();
                 let node = process.node;
                 world.home.sessions.remove(&session);

@@ -35,7 +35,7 @@ impl Exchange {
             return Done::No;
         }
         let version = world.origin.versions[self.key];
-        let lifetime = 20 + world.roll(id, 200);
+        let lifetime = 20 + world.roll(id, 200) * if world.roll(id, 3) == 0 { 10 } else { 1 };
         self.answer = Some(Ok(Response {
             body: Body { version, obtained: self.sent },
             tags: url::tags(self.key, version, world.origin.retagged[self.key]),

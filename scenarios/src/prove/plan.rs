@@ -132,8 +132,9 @@ impl Draw {
             6 | 7 => Event::CutHome { node, lasts },
             8 => Event::CutTier { node, lasts },
             9 => Event::OriginFails { lasts: lasts / 2 },
-            10 => Event::SecondBoot { node, lasts },
-            11 => Event::HomeCrashes { lasts: lasts / 2 },
+            // Two processes of a node, and a home that knows neither: it takes the one that comes first.
+            10 if !self.may_restore => Event::SecondBoot { node, lasts },
+            10 | 11 => Event::HomeCrashes { lasts: lasts / 2 },
             12 | 13 => Event::HomeCrashesInAppend {
                 at: [Stage::Write, Stage::Commit, Stage::Answer][self.rng.random_range(0..3)],
             },

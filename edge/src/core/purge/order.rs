@@ -42,6 +42,10 @@ pub(super) struct Rules {
     pub(super) hard: Position,
     pub(super) soft: Position,
     pub(super) soft_at: Option<Timestamp>,
+    /// The soft rule before that one, and when the first of all of them was applied: what none of them had marked yet has
+    /// been stale for longer than the last one says.
+    soft_before: Position,
+    first_soft_at: Option<Timestamp>,
     /// The length of the prefix, if they are a prefix's.
     prefix_bytes: Option<usize>,
 }
@@ -51,10 +55,20 @@ impl Rules {
         self.hard.max(self.soft)
     }
 
+    /// Since when what was valid up to a position is stale, if the soft rules select it; never later than it is.
+    fn soft_since(&self, valid: Position) -> Option<Timestamp> {
+        let reaches_back = rules::on(Rule::FirstSoftCounts) && self.soft_before > valid;
+        if reaches_back { self.first_soft_at } else { self.soft_at }
+    }
+
     fn add(&mut self, at: Position, mode: Mode, now: Timestamp) {
         match mode {
             Mode::Hard => self.hard = self.hard.max(at),
             Mode::Soft => {
+                if self.soft < at {
+                    self.first_soft_at = self.first_soft_at.or(self.soft_at);
+                    self.soft_before = self.soft;
+                }
                 self.soft = self.soft.max(at);
                 self.soft_at = Some(now);
                 if !rules::on(Rule::SoftAndHardKept) {
@@ -187,8 +201,8 @@ impl Order {
             }
             if counts(rules.soft) {
                 let first = match since {
-                    Since::Soft(first) => [first, rules.soft_at].into_iter().flatten().min(),
-                    Since::Nothing | Since::Hard => rules.soft_at,
+                    Since::Soft(first) => [first, rules.soft_since(valid)].into_iter().flatten().min(),
+                    Since::Nothing | Since::Hard => rules.soft_since(valid),
                 };
                 since = Since::Soft(first);
             }

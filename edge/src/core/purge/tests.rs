@@ -107,6 +107,21 @@ fn a_soft_purge_marks_and_a_hard_one_before_it_still_hides() {
 }
 
 #[test]
+fn what_is_soft_purged_again_is_stale_since_the_first_time() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let old = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 7);
+    let newer = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 100);
+    let newest = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 1000);
+    for (mark, since) in [(&old, 7), (&newer, 7), (&newest, 1000)] {
+        assert_eq!(index.verdict(&page, mark), PurgeMark::Soft { since: at(since) });
+    }
+}
+
+#[test]
 fn a_checked_entry_costs_one_load_until_the_next_purge() {
     let mut index = Index::new();
     let page = subject("/a", &[]);
