@@ -29,6 +29,8 @@ struct Issued {
     selectors: Vec<Selector>,
     issued: Step,
     proven: Option<Step>,
+    /// Where it was proven.
+    at: Position,
     /// What of the world it met.
     met: Met,
 }
@@ -121,7 +123,7 @@ pub(super) fn issued(world: &mut World, by: TaskId, mode: Mode, selectors: &[Sel
             }),
             ..Met::default()
         };
-    let issued = Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, met };
+    let issued = Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, at: Position::ZERO, met };
     world.monitor.purges.push(issued);
 }
 
@@ -177,6 +179,14 @@ fn selecting<'w>(world: &'w World, proc: ProcId, entry: &Entry, since: Position)
     selecting.map(|(record, purge)| (record, purge.mode)).collect()
 }
 
+/// Whether a purge at a position selects an entry: by its own tags; and by those that it had before a 304, if the 304 may
+/// have been on its way when the purge was applied. What the 304 says is a response of its own, and the purge may not
+/// have selected the one that another tier has.
+fn selects(selectors: &[Selector], entry: &Entry, at: Position) -> bool {
+    let by = |tags| selectors.iter().any(|one| url::selects(one, entry.key, tags));
+    by(&entry.tags) || (at > entry.fence.log() && by(&entry.old_tags))
+}
+
 /// A look at the index, by the full log without an index. What is only half applied may be found or not.
 pub(super) fn looked(
     world: &mut World,
@@ -209,11 +219,10 @@ pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
     if world.monitor.was_restored {
         return;
     }
-    let tags = entry.all_tags();
     let broken = world.home.disk.iter().find_map(|kept| {
         let Event::Purge(purge) = &kept.record.event else { return None };
         let issued = world.monitor.purges.iter().find(|issued| issued.matches(purge, &kept.record))?;
-        let selects = purge.selectors.iter().any(|one| url::selects(one, entry.key, &tags));
+        let selects = selects(&purge.selectors, entry, kept.record.position);
         let missed = kept.record.position <= valid && entry.body.obtained < issued.issued && selects;
         (missed && !(is_soft && purge.mode == Mode::Soft)).then_some(kept.record.position)
     });
@@ -262,17 +271,16 @@ pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
     }
     world.monitor.purges_proven += 1;
     if let Some(purge) = world.monitor.purges.iter_mut().find(|purge| purge.by == by) {
-        purge.proven = Some(now);
+        (purge.proven, purge.at) = (Some(now), at);
     }
 }
 
 /// The promise itself.
 pub(super) fn answered(world: &mut World, answer: &Answer, entry: &Entry) {
-    let tags = entry.all_tags();
     world.cover.count("answers");
     let mut broken = None;
     for purge in &mut world.monitor.purges {
-        if !purge.selectors.iter().any(|selector| url::selects(selector, answer.key, &tags)) {
+        if !selects(&purge.selectors, entry, purge.at) {
             continue;
         }
         purge.met.read |= answer.arrived <= purge.proven.unwrap_or(Step::MAX) && purge.issued <= world.now;

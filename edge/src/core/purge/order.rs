@@ -108,6 +108,8 @@ impl SiteRules {
 pub(super) struct Order {
     limits: Limits,
     applied: Position,
+    /// Of all sites.
+    floor: Position,
     everything: Rules,
     sites: HashMap<SiteId, SiteRules>,
 }
@@ -163,7 +165,8 @@ impl Order {
 
     /// Hides everything up to a position, and takes that for applied.
     pub(super) fn hide_all(&mut self, upto: Position) {
-        self.everything.hard = self.everything.hard.max(upto);
+        // A floor, as those that it takes the place of: who has looked at the rules by now looks at the floors yet.
+        self.floor = self.floor.max(upto);
         self.sites.clear();
         self.applied = self.applied.max(upto);
     }
@@ -212,7 +215,7 @@ impl Order {
 
     /// Whether what was valid up to a position may have been hidden by a rule that was retired.
     pub(super) fn is_below_floor(&self, subject: &Subject, valid: Position) -> bool {
-        self.sites.get(subject.site()).is_some_and(|rules| valid < rules.floor)
+        valid < self.floor || self.sites.get(subject.site()).is_some_and(|rules| valid < rules.floor)
     }
 
     fn rules_of<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Rules> + 'a {

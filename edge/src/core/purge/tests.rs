@@ -249,6 +249,18 @@ fn an_epoch_hides_all_that_came_before_it() {
 }
 
 #[test]
+fn an_epoch_hides_what_is_being_looked_at() {
+    let mut index = Index::with_limits(Limits { sweep_at: 1, max_rules: MAX_RULES });
+    let page = subject("/a", &[]);
+    let (valid, applied) = (index.applied(), apply(&mut index, &url("/a"), Mode::Hard, 1));
+    index.retire(applied);
+    let look = index.look(&page, valid, applied);
+    assert!(!look.is_hidden(), "the rule is retired");
+    index.hide_all(Position::new(2, 2));
+    assert!(index.floors_hide(&page, valid), "its floor is gone, but not what it hid");
+}
+
+#[test]
 fn too_many_prefixes_in_one_record_are_bounded_too() {
     let mut index = Index::new();
     let prefixes: Vec<Selector> =
