@@ -123,7 +123,8 @@ pub(super) fn issued(world: &mut World, by: TaskId, mode: Mode, selectors: &[Sel
             }),
             ..Met::default()
         };
-    let issued = Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, at: Position::ZERO, met };
+    let issued =
+        Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, at: Position::ZERO, met };
     world.monitor.purges.push(issued);
 }
 

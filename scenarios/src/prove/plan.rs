@@ -66,6 +66,9 @@ impl Draw {
             let event = self.upkeep();
             self.add(event);
         }
+        if self.may_restore {
+            self.restore();
+        }
         // Some worlds are calm: a fault hides the faults of others.
         for _ in 0..self.rng.random_range(0_u32..12).saturating_sub(3) {
             let event = self.fault();
@@ -73,8 +76,39 @@ impl Draw {
         }
     }
 
+    /// The home comes back from a backup while some nodes can't reach it, and goes on at once: what they know of the log
+    /// and what it numbers now differ.
+    fn restore(&mut self) {
+        let at = self.rng.random_range(self.plan.steps / 4..self.plan.steps * 2 / 3);
+        let (lacks, lasts) = (self.rng.random_range(1..5), self.rng.random_range(1..20));
+        self.add_at(at, Event::HomeRestored { lacks, lasts });
+        // One has not heard of what is lost; the others have, and are slow to say so.
+        let (behind, most) = (self.edge(), self.rng.random_bool(0.5));
+        self.add_at(at - 90, Event::CutHome { node: behind, lasts: 90 });
+        for node in 0..self.plan.shields + self.plan.edges {
+            if node != behind && (most || self.rng.random_bool(0.5)) {
+                let lasts = self.rng.random_range(50..200);
+                self.add_at(at, Event::CutHome { node, lasts });
+            }
+        }
+        for number in 0..self.rng.random_range(3..8) {
+            let event = self.purge(100 + number);
+            let at = at + self.rng.random_range(0..180) - 80;
+            self.add_at(at, event);
+        }
+        for _ in 0..6 {
+            let event = self.request();
+            let at = at + self.rng.random_range(0..200);
+            self.add_at(at, event);
+        }
+    }
+
     fn add(&mut self, event: Event) {
         let at = self.rng.random_range(30..self.plan.steps.max(31));
+        self.add_at(at, event);
+    }
+
+    fn add_at(&mut self, at: Step, event: Event) {
         let number = self.plan.events.len() as u64;
         self.plan.events.push((at, number, event));
     }

@@ -259,6 +259,22 @@ fn a_purge_is_proven_when_every_member_has_applied_it() {
 }
 
 #[test]
+fn a_purge_from_before_an_epoch_is_proven_in_that_epoch() {
+    let mut kept = Kept::new("log");
+    let (fra, sin) = (member("fra-1", "b1", "f1"), member("sin-1", "b2", "f2"));
+    kept.join(&fra).expect("a member");
+    kept.join(&sin).expect("a member");
+    let purge = kept.purge("a", at(1)).expect("a number");
+    kept.home.acknowledged(&fra, purge);
+    // The other one knows of another record at that number, and may have answered the first with what that hides.
+    let epoch = kept.open(1, "again");
+    kept.home.acknowledged(&sin, epoch);
+    assert_eq!(kept.home.unproven(purge), [fra.clone()]);
+    kept.home.acknowledged(&fra, epoch);
+    assert_eq!(kept.home.unproven(purge), []);
+}
+
+#[test]
 fn one_process_for_each_node() {
     let mut kept = Kept::new("log");
     let first = member("fra-1", "b1", "f1");
