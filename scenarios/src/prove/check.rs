@@ -12,6 +12,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     pub(super) entry: Arc<Entry>,
+    /// What had been applied before the entry was looked at.
+    pub(super) applied: Fence,
     at: At,
 }
 
@@ -40,7 +42,7 @@ enum At {
 
 impl Check {
     pub(super) const fn new(entry: Arc<Entry>) -> Self {
-        Self { entry, at: At::LoadApplied }
+        Self { entry, applied: Fence::ZERO, at: At::LoadApplied }
     }
 
     /// The next step on this process; the verdict once it is there.
@@ -48,7 +50,10 @@ impl Check {
         let index = &world.procs[proc].index;
         let (entry, subject) = (&self.entry, &self.entry.subject);
         self.at = match self.at {
-            At::LoadApplied => At::LoadMark(index.applied()),
+            At::LoadApplied => {
+                self.applied = index.applied();
+                At::LoadMark(self.applied)
+            }
             At::LoadMark(applied) if entry.mark.is_current(applied) => return Some(entry.mark.verdict()),
             At::LoadMark(applied) => At::Begin { applied, valid: entry.mark.valid() },
             At::Begin { applied, valid } if rules::on(Rule::FloorAfterIndex) => {

@@ -219,7 +219,7 @@ impl Fill {
                 At::Fence
             }
             Some(_) => {
-                monitor::merged(world, &check.entry, &response);
+                monitor::merged(world, self.proc, &check, self.stored.as_ref(), &response);
                 let fence = fence.meet(world.procs[self.proc].applied());
                 let name = world.procs[self.proc].name.clone();
                 world.note(id, &name, || format!("validates version {}, fence {}", response.body.version, fence.log()));

@@ -76,13 +76,15 @@ impl Follow {
         match message {
             Incoming::Continues(head) => {
                 process.follower.told(head);
+                monitor::continues(world, self.proc);
                 At::Acknowledge
             }
             Incoming::StartsAt(head, chain) => match process.follower.restart(head, chain) {
                 Step::HideAll(upto) => At::HideAll(upto, None),
                 Step::Purge(_) | Step::Pass(_) => At::Idle,
             },
-            Incoming::Record(record, bytes) => self.record(id, record, &bytes, world),
+            Incoming::Record(record, bytes) => self.record(id, record, &bytes, false, world),
+            Incoming::Hint(record, bytes) => self.record(id, record, &bytes, true, world),
             Incoming::Refused => {
                 // Serving needs membership.
                 process.is_serving = false;
@@ -110,12 +112,18 @@ impl Follow {
         world.home.sessions.insert(world.home.opened, session);
     }
 
-    fn record(&self, id: TaskId, record: Arc<Record>, bytes: &[u8], world: &mut World) -> At {
+    fn record(&self, id: TaskId, record: Arc<Record>, bytes: &[u8], is_hint: bool, world: &mut World) -> At {
         let process = &mut world.procs[self.proc];
         let next = match process.follower.record(&record, bytes) {
             Ok(Step::Purge(_)) => At::Insert(record.clone(), 0),
             Ok(Step::Pass(_)) => At::Publish(record.clone()),
             Ok(Step::HideAll(upto)) => At::HideAll(upto, Some(record.clone())),
+            Err(_) if is_hint => {
+                world.cover.count("follower: a hint that is no use");
+                return At::Idle;
+            }
+            // A hint has brought it already.
+            Err(_) if process.history.contains(&record) => return At::Idle,
             Err(_) => {
                 if let Some(session) = process.session {
                     world.home.sessions.remove(&session);
@@ -124,6 +132,12 @@ impl Follow {
                 return At::Idle;
             }
         };
+        if matches!(record.event, Event::Epoch { .. }) {
+            process.history.push((*record).clone());
+        }
+        if is_hint {
+            world.cover.count("follower: a hint that is applied");
+        }
         if !rules::on(Rule::AckAfterApply) {
             self.say(world, record.position);
         }
@@ -186,6 +200,7 @@ impl Follow {
             let name = process.name.clone();
             world.note(id, &name, || "serves".to_owned());
         }
+        monitor::acknowledges(world, self.proc, applied);
         self.say(world, applied);
         At::Idle
     }

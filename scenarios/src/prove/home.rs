@@ -30,6 +30,8 @@ pub(super) enum Incoming {
     /// Hide all, and go on from here.
     StartsAt(Position, Chain),
     Record(Arc<Record>, Arc<[u8]>),
+    /// The same, from the operator, out of order: whoever can't use it yet waits for the stream.
+    Hint(Arc<Record>, Arc<[u8]>),
     Refused,
 }
 
@@ -108,6 +110,15 @@ impl Host {
     pub(super) fn tell(&mut self, message: &Incoming) {
         for session in self.sessions.values_mut().filter(|session| session.is_met) {
             session.down.push_back(message.clone());
+        }
+    }
+
+    /// The operator tells a node of what was recorded last.
+    pub(super) fn hint(&mut self, session: u64) {
+        let Some(kept) = self.disk.last() else { return };
+        let hint = Incoming::Hint(kept.record.clone(), kept.bytes.clone());
+        if let Some(session) = self.sessions.get_mut(&session).filter(|session| session.is_met) {
+            session.down.push_front(hint);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! They alone know what the origin, the operators and the clients did when, and they alone compare positions.
 
+use super::check::Check;
 use super::entry::{Entry, Response};
 use super::serve::{MAX_TRIES, SOFT_BOUND};
 use super::url::{self, Key};
@@ -10,7 +11,8 @@ use edge::core::hop::Asked;
 use edge::core::log::{Event, Position, Record};
 use edge::core::purge::{Fence, Mode, Selector};
 use edge::core::reuse::PurgeMark;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +58,9 @@ pub(super) struct Monitor {
     pub(super) was_restored: bool,
     /// Whether faults have ended, and since when.
     pub(super) calm_since: Option<Step>,
-    joined: BTreeMap<(ProcId, TaskId), ()>,
-    pub(super) purges_proven: u64,
+    joined: BTreeSet<(ProcId, TaskId)>,
+    /// What each process has applied last.
+    applied: BTreeMap<ProcId, Position>,
 }
 
 /// An answer to a client.
@@ -72,7 +75,7 @@ pub(super) struct Answer {
 
 impl Monitor {
     pub(super) fn joined(&mut self, proc: ProcId, fill: TaskId) {
-        self.joined.insert((proc, fill), ());
+        self.joined.insert((proc, fill));
     }
 
     fn breaks(&mut self, monitor: &'static str, what: String) {
@@ -133,7 +136,7 @@ pub(super) fn applied(world: &mut World, proc: ProcId, record: &Record) {
     let process = &world.procs[proc];
     let (fills, joins) = (process.fills.iter().filter(|(_, came)| came.is_none()), &world.monitor.joined);
     let fills: Vec<TaskId> = fills.map(|(fill, _)| *fill).collect();
-    let joined = fills.iter().any(|fill| joins.contains_key(&(proc, *fill)));
+    let joined = fills.iter().any(|fill| joins.contains(&(proc, *fill)));
     let lags = !world.nodes[process.node].is_shield
         && world.nodes.iter().filter(|node| node.is_shield).any(|node| {
             let shield = &world.procs[node.proc];
@@ -155,8 +158,46 @@ pub(super) fn applied(world: &mut World, proc: ProcId, record: &Record) {
     contiguous(world, proc, record.position);
 }
 
+/// A process acknowledges: what it says is durable, if it keeps anything.
+pub(super) fn acknowledges(world: &mut World, proc: ProcId, at: Position) {
+    let process = &world.procs[proc];
+    let disk = world.nodes[process.node].disk.as_ref().filter(|_| process.has_disk);
+    if disk.is_some_and(|disk| disk.applied.is_none_or(|(applied, _)| applied < at)) {
+        let what = format!("{} acknowledges {at}", process.name);
+        world.monitor.breaks("what is acknowledged is durable", what);
+    }
+}
+
+/// The home goes on with a process: they agree on the log.
+pub(super) fn continues(world: &mut World, proc: ProcId) {
+    let process = &world.procs[proc];
+    let (applied, chain) = (process.follower.applied(), process.follower.chain());
+    let kept = world.home.disk.iter().find(|kept| kept.record.position == applied);
+    if kept.is_some_and(|kept| kept.chain != chain) {
+        let what = format!("{} knows another record at {applied}", process.name);
+        world.monitor.breaks("who goes on knows this log", what);
+    }
+}
+
+/// Rules were retired, in memory and on the disk: up to what was applied, there as well as here.
+pub(super) fn retired(world: &mut World, proc: ProcId, upto: Position) {
+    let process = &world.procs[proc];
+    let applied = process.applied().log();
+    let disk = world.nodes[process.node].disk.as_ref().filter(|_| process.has_disk);
+    let on_disk = disk.is_none_or(|disk| disk.applied.is_none_or(|(applied, _)| disk.floor <= applied));
+    if upto > applied || !on_disk {
+        let what = format!("{} retires up to {upto}, applied is {applied}", process.name);
+        world.monitor.breaks("retired, floor, applied: in this order", what);
+    }
+}
+
 /// What a process has applied is what the home has, record for record.
 fn contiguous(world: &mut World, proc: ProcId, at: Position) {
+    let last = world.monitor.applied.insert(proc, at);
+    if let Some(last) = last.filter(|last| *last >= at) {
+        let what = format!("{} applies {at} after {last}", world.procs[proc].name);
+        world.monitor.breaks("applied only grows", what);
+    }
     if world.monitor.was_restored {
         return;
     }
@@ -172,12 +213,14 @@ fn contiguous(world: &mut World, proc: ProcId, at: Position) {
 fn selecting<'w>(world: &'w World, proc: ProcId, entry: &Entry, since: Position) -> Vec<(&'w Record, Mode)> {
     let tags = entry.all_tags();
     let records = world.procs[proc].history.iter().filter(|record| record.position > since);
-    let purges = records.filter_map(|record| match &record.event {
-        Event::Purge(purge) => Some((record, purge)),
+    let selecting = records.filter_map(|record| match &record.event {
+        Event::Purge(purge) if purge.selectors.iter().any(|one| url::selects(one, entry.key, &tags)) => {
+            Some((record, purge.mode))
+        }
+        Event::Epoch { .. } => Some((record, Mode::Hard)),
         _ => None,
     });
-    let selecting = purges.filter(|(_, purge)| purge.selectors.iter().any(|one| url::selects(one, entry.key, &tags)));
-    selecting.map(|(record, purge)| (record, purge.mode)).collect()
+    selecting.collect()
 }
 
 /// Whether a purge at a position selects an entry: by its own tags; and by those that it had before a 304, if the 304 may
@@ -216,7 +259,10 @@ pub(super) fn looked(
 /// A mark has advanced, or an entry was stored: no rule up to there may select it, but those that are soft and recorded.
 pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
     let valid = entry.mark.valid().log();
-    let is_soft = matches!(entry.mark.verdict(), PurgeMark::Soft { .. });
+    let soft_since = match entry.mark.verdict() {
+        PurgeMark::Soft { since } => Some(since.as_millis()),
+        PurgeMark::Valid | PurgeMark::Hard => None,
+    };
     if world.monitor.was_restored {
         return;
     }
@@ -225,7 +271,10 @@ pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
         let issued = world.monitor.purges.iter().find(|issued| issued.matches(purge, &kept.record))?;
         let selects = selects(&purge.selectors, entry, kept.record.position);
         let missed = kept.record.position <= valid && entry.body.obtained < issued.issued && selects;
-        (missed && !(is_soft && purge.mode == Mode::Soft)).then_some(kept.record.position)
+        // A soft rule is recorded, and from when it was applied, which was before it was proven.
+        let is_recorded =
+            purge.mode == Mode::Soft && soft_since.is_some_and(|since| since <= issued.proven.unwrap_or(since));
+        (missed && !is_recorded).then_some(kept.record.position)
     });
     if let Some(at) = broken {
         let name = &world.procs[proc].name;
@@ -250,8 +299,20 @@ pub(super) fn accepted(world: &mut World, asked: Asked, replied: Option<Position
 }
 
 /// A 304 is merged.
-pub(super) fn merged(world: &mut World, target: &Entry, response: &Response) {
-    if target.body.version != response.body.version {
+pub(super) fn merged(
+    world: &mut World,
+    proc: ProcId,
+    check: &Check,
+    validated: Option<&Arc<Entry>>,
+    response: &Response,
+) {
+    let target = &check.entry;
+    let purged = selecting(world, proc, target, target.mark.valid().log());
+    if purged.iter().any(|(record, mode)| *mode == Mode::Hard && record.position <= check.applied.log()) {
+        let what = format!("a 304 merged into version {} of {}", target.body.version, target.key);
+        world.monitor.breaks("what is purged is dead", what);
+    }
+    if target.body.version != response.body.version || !validated.is_some_and(|one| Arc::ptr_eq(one, target)) {
         let what = format!("a 304 for version {} merged into {}", response.body.version, target.body.version);
         world.monitor.breaks("a 304 meets what was validated", what);
     }
@@ -264,13 +325,15 @@ pub(super) fn older_replaces(world: &mut World) {
 /// The command line has exited with 0.
 pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
     let now = world.now;
+    // Whoever has not heard of the last epoch may hold what another log found to be valid.
+    let epoch = world.home.disk.iter().rfind(|kept| matches!(kept.record.event, Event::Epoch { .. }));
+    let at_least = epoch.map_or(at, |kept| at.max(kept.record.position));
     let lacking =
-        world.procs.iter().find(|process| process.alive && process.is_serving && process.applied().log() < at);
+        world.procs.iter().find(|process| process.alive && process.is_serving && process.applied().log() < at_least);
     if let Some(process) = lacking {
         let what = format!("{} has applied {}, {at} is proven", process.name, process.applied().log());
         world.monitor.breaks("a proof is of every live process", what);
     }
-    world.monitor.purges_proven += 1;
     if let Some(purge) = world.monitor.purges.iter_mut().find(|purge| purge.by == by) {
         (purge.proven, purge.at) = (Some(now), at);
     }

@@ -90,7 +90,7 @@ impl Operator {
                 At::Offer
             }
             At::Offer => self.offer(world),
-            At::Write(record) => self.write(record, world),
+            At::Write(record) => self.write(*record, world),
             At::Commit(at) => {
                 if crashes(world, Stage::Commit) {
                     return Done::No;
@@ -103,6 +103,12 @@ impl Operator {
                     return Done::No;
                 }
                 world.home.is_appending = false;
+                let sessions: Vec<u64> = world.home.sessions.keys().copied().collect();
+                for session in sessions {
+                    if world.roll(id, 4) == 0 {
+                        world.home.hint(session);
+                    }
+                }
                 self.numbered = Some(at);
                 world.note(id, "operator", || format!("{} is numbered {at}", self.text()));
                 At::Wait
@@ -147,12 +153,12 @@ impl Operator {
         }
     }
 
-    fn write(&self, record: Box<Record>, world: &mut World) -> At {
+    fn write(&self, record: Record, world: &mut World) -> At {
         if crashes(world, Stage::Write) {
             return At::Offer;
         }
         let position = record.position;
-        world.home.write(*record);
+        world.home.write(record);
         At::Commit(position)
     }
 

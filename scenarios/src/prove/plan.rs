@@ -34,7 +34,12 @@ struct Draw {
 impl Plan {
     pub(super) fn of(seed: u64, steps: Step) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (shields, edges) = (rng.random_range(1..=2), rng.random_range(1..=4));
+        let may_restore = rng.random_bool(0.25);
+        // In a small world a restored home is found out less soon.
+        let (shields, edges) = match may_restore && rng.random_bool(0.7) {
+            true => (1, rng.random_range(1..=2)),
+            false => (rng.random_range(1..=2), rng.random_range(1..=4)),
+        };
         let has_disks = rng.random_bool(0.5);
         let plan = Self {
             seed,
@@ -45,7 +50,6 @@ impl Plan {
             with_disk: (0..shields + edges).map(|_| has_disks && rng.random_bool(0.7)).collect(),
             events: Vec::new(),
         };
-        let may_restore = rng.random_bool(0.25);
         let mut draw = Draw { rng, plan, may_restore, last: None };
         draw.all();
         draw.plan
@@ -84,20 +88,35 @@ impl Draw {
         self.add_at(at, Event::HomeRestored { lacks, lasts });
         // One has not heard of what is lost; the others have, and are slow to say so.
         let (behind, most) = (self.edge(), self.rng.random_bool(0.5));
-        self.add_at(at - 90, Event::CutHome { node: behind, lasts: 90 });
+        if self.rng.random_bool(0.6) {
+            self.add_at(at - 90, Event::CutHome { node: behind, lasts: 90 });
+        } else {
+            // Or all have, and some end before that is durable.
+            for node in 0..self.plan.shields + self.plan.edges {
+                let (early, late) = (self.rng.random_range(5..80), self.rng.random_range(0..10));
+                self.add_at(at - early, Event::Keep { node, key: 0 });
+                if self.rng.random_bool(0.4) {
+                    self.add_at(at - late, Event::Crash { node, lasts: late, loses_disk: false });
+                }
+            }
+        }
         for node in 0..self.plan.shields + self.plan.edges {
             if node != behind && (most || self.rng.random_bool(0.5)) {
                 let lasts = self.rng.random_range(50..200);
                 self.add_at(at, Event::CutHome { node, lasts });
             }
         }
+        if self.rng.random_bool(0.3) {
+            let after = self.rng.random_range(40..180);
+            self.add_at(at + after, Event::LogTruncated { records: 12 });
+        }
         for number in 0..self.rng.random_range(3..8) {
             let event = self.purge(100 + number);
             let at = at + self.rng.random_range(0..180) - 80;
             self.add_at(at, event);
         }
-        for _ in 0..6 {
-            let event = self.request();
+        for _ in 0..10 {
+            let event = Event::Request { node: behind, key: self.key() };
             let at = at + self.rng.random_range(0..200);
             self.add_at(at, event);
         }
@@ -150,8 +169,8 @@ impl Draw {
     fn upkeep(&mut self) -> Event {
         let (node, key) = (self.node(), self.key());
         match self.rng.random_range(0..10) {
-            0 => Event::Retag { key },
-            1..=3 => Event::Evict { node, key, from_disk: self.rng.random_bool(0.5) },
+            0 | 1 => Event::Retag { key },
+            2 | 3 => Event::Evict { node, key, from_disk: self.rng.random_bool(0.5) },
             4..=7 => Event::Keep { node, key },
             _ => Event::Sweep { node },
         }

@@ -25,7 +25,7 @@ const CATCH_UP: Step = 40;
 pub(super) const MAX_TRIES: u32 = 3;
 
 /// How long after a soft purge what it marked is served, in steps.
-pub(super) const SOFT_BOUND: Duration = Duration::from_millis(150);
+pub(super) const SOFT_BOUND: Duration = Duration::from_millis(100);
 
 /// What the site says.
 const POLICY: ReusePolicy = ReusePolicy { soft_purge_bound: Some(SOFT_BOUND), lease: edge::core::reuse::Lease::Held };

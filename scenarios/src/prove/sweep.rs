@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::entry::Entry;
+use super::monitor;
 use super::world::{Done, ProcId, TaskId, World};
 use edge::core::purge::Fence;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ impl Sweep {
                 process.index.raise_floors(upto);
                 process.hides_upto = process.hides_upto.max(upto.log());
                 let name = process.name.clone();
+                monitor::retired(world, self.proc, upto.log());
                 world.note(id, &name, || format!("retires rules up to {}", upto.log()));
                 At::Drop
             }
