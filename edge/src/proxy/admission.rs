@@ -4,6 +4,7 @@
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
+use crate::core::cache_control::fields::{is_token, named_in_connection};
 use crate::core::forwarded::{Loop, detect_loop};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
@@ -36,11 +37,13 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         // A refresh in the background is the node's own request, whoever's it repeats: what that client says of caching
         // must neither keep its response out of the store nor have a tier above refuse it.
         for name in [header::CACHE_CONTROL, header::PRAGMA] {
-            for value in session.req_header().headers.get_all(&name) {
+            // What concerns one connection alone doesn't go up at all.
+            for value in session.req_header().headers.get_all(&name).iter().filter(|_| !named.contains(&name)) {
                 ctx.set_aside.append(&name, value.clone());
             }
             session.req_header_mut().remove_header(&name);
         }
+        let named = named_in_connection(&session.req_header().headers);
     }
     let request = session.req_header();
     ctx.request_id = node.request_id();

@@ -159,6 +159,8 @@ pub(super) fn write_request(
     for (name, value) in ctx.set_aside.iter().filter(|(name, _)| !ctx.leaves_out(name)) {
         headers.append(name, value.clone());
     }
+    // Pingora has removed the other fields of one connection, and what Connection names.
+    headers.remove("proxy-authentication-info");
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
     headers.remove(DATE_FIELD);
@@ -301,8 +303,6 @@ pub(super) fn unasked() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "a response that answers nothing in its request").into_up()
 }
 
-/// Takes from a response what concerns the node, before anybody else sees it.
-pub(super) fn read_response(
 /// Puts the length of a response into its one form (RFC 9110 §8.6), and looks at the coding of its body.
 ///
 /// # Errors
@@ -331,6 +331,8 @@ fn check_framing(response: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
+/// Takes from a response what concerns the node, before anybody else sees it.
+pub(super) fn read_response(
     node: &NodeState,
     session: &mut Session,
     response: &mut ResponseHeader,
@@ -343,8 +345,6 @@ fn check_framing(response: &mut ResponseHeader) -> Result<()> {
     if is_unasked(session, response.status, ctx) {
         return Err(unasked());
     }
-    sign(node, response);
-    }
     if response.status == StatusCode::NOT_MODIFIED {
         // It has no body, and what it says of one is not kept.
         if check_framing(response).is_err() {
@@ -353,6 +353,8 @@ fn check_framing(response: &mut ResponseHeader) -> Result<()> {
         }
     } else {
         check_framing(response)?;
+    }
+    sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);
     }

@@ -102,16 +102,27 @@ pub fn unquote(bytes: &[u8]) -> Option<Vec<u8>> {
 /// sender MUST NOT"), and such a name is ignored: taking away `Cache-Control` or `Content-Encoding` would change what
 /// the message means.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = list_members(headers, &header::CONNECTION)
-        .filter_map(|member| HeaderName::from_bytes(member.bytes).ok())
-        .filter(|name| !is_inseparable(name))
-        .collect();
-    for name in named {
+    for name in named_in_connection(headers).into_iter().filter(|name| !is_inseparable(name)) {
         headers.remove(name);
     }
     for name in HOP_BY_HOP {
         headers.remove(*name);
     }
+}
+
+/// Removes from a request what does not go up with it: as [`remove_hop_by_hop`], but whatever `Connection` names.
+pub fn remove_hop_by_hop_of_request(headers: &mut HeaderMap) {
+    for name in named_in_connection(headers) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP.iter().chain(&["http2-settings"]) {
+        headers.remove(*name);
+    }
+}
+
+/// The fields that `Connection` names.
+pub fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    list_members(headers, &header::CONNECTION).filter_map(|member| HeaderName::from_bytes(member.bytes).ok()).collect()
 }
 
 /// Whether a field concerns one connection, and so is neither stored nor merged nor passed on.
