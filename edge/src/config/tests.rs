@@ -237,6 +237,10 @@ fn a_rule_does_what_it_says() {
         let want: Vec<&str> = want.iter().map(String::as_str).collect();
         check_site(&format!("[[sites.rules]]\nmatch = {{ {matches} }}\nset = {{ {set} }}"), &want);
     };
+    for path in ["/search?*", "/a#b"] {
+        let matches = format!("path = {path:?}");
+        check(&matches, "pass = true", &["match.path: matches no path, which ends before the query"]);
+    }
     check("", "request_headers = { accept-encoding = \"identity\", cookie = false, authorization = \"x\" }", &[]);
     check(
         "",
