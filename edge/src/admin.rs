@@ -62,7 +62,16 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
     if *role == TokenRole::Read {
         return Err(Denied::forbidden(format!("token {token} may read, not purge")));
     }
-    let body = limits::read_body(&head.headers, body).await?;
+    let place = head.extensions.get::<Arc<places::Place>>();
+    let share = match role {
+        TokenRole::Admin => None,
+        TokenRole::Purge(_) | TokenRole::Read => Some(limits::Share::take(token)?),
+    };
+    place.inspect(|place| place.wait_for_body());
+    let body = limits::read_body(&head.headers, body, share.as_ref()).await?;
+    if place.is_some_and(|place| !place.has_request()) {
+        return Err(Denied::busy("the admin server has as many connections as it takes".into()));
+    }
     let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(
             format!("the body is not a purge: {error}"),
@@ -121,6 +130,10 @@ impl Denied {
     fn too_large(most: usize) -> Self {
         let error = format!("the body is too large: it may have {most} bytes");
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, error, hint: Some("send fewer targets at a time".into()) }
+    }
+
+    fn busy(error: String) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error, hint: Some("try again".into()) }
     }
 
     fn forbidden(error: String) -> Self {

@@ -4,7 +4,7 @@ use super::diagnosis::Fault;
 use super::posting::Posting;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::cache_control::fields::remove_hop_by_hop_of_request;
 use crate::core::partial::asks_for_one_range;
 use crate::core::purge::{Fence, Subject};
 use crate::core::reuse::Reuse;
@@ -241,7 +241,7 @@ impl Context {
         // Variants are told apart by what the tier above is sent, not by what the client said.
         let mut sent = request.clone();
         sent.extend(self.set_aside.clone());
-        remove_hop_by_hop(&mut sent);
+        remove_hop_by_hop_of_request(&mut sent);
         if self.rules.strip_cookies == Some(true) {
             sent.remove(http::header::COOKIE);
         }

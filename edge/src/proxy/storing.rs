@@ -4,6 +4,7 @@ use super::context::{Context, Refetch};
 use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::effective_directives;
+use crate::core::cache_control::fields::named_in_connection;
 use crate::core::cache_groups::{CACHE_GROUPS, Groups, read_groups};
 use crate::core::freshness::Freshness;
 use crate::core::partial::Part;
@@ -184,7 +185,8 @@ fn withheld(received: &HeaderMap, kept: &HeaderMap, ctx: &Context) -> HeaderMap 
     let Ok(site) = ctx.site() else { return withheld };
     let directives = effective_directives(received, &site.store.lifetime.target_list);
     let cookies = COOKIE_SETTERS.map(header::HeaderName::from_static);
-    for name in directives.listed_fields().chain(&cookies) {
+    let named = named_in_connection(received);
+    for name in directives.listed_fields().chain(&cookies).filter(|name| !named.contains(name)) {
         // A name may be listed more than once.
         if !kept.contains_key(name) && !withheld.contains_key(name) {
             for line in received.get_all(name) {

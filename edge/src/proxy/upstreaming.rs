@@ -5,7 +5,7 @@ use super::downstream::{DATE_FIELD, is_interim};
 use super::{posting, refreshing};
 use crate::clock;
 use crate::config::Role;
-use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::cache_control::fields::{list_members, parse_digits, remove_hop_by_hop};
 use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
 use crate::core::invalidate::invalidated;
 use crate::core::reuse::{PurgeMark, Reuse, UpstreamFailure};
@@ -15,13 +15,16 @@ use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::Scheme;
 use crate::node::NodeState;
 use crate::store::lookup::WantedRange;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::cache::NoCacheReason;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// The body of a response is coded in a way that is not understood.
+pub(super) const UNKNOWN_CODING: ErrorType = ErrorType::Custom("UnknownTransferCoding");
 
 /// The id of a request, through every tier.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -156,6 +159,8 @@ pub(super) fn write_request(
     for (name, value) in ctx.set_aside.iter().filter(|(name, _)| !ctx.leaves_out(name)) {
         headers.append(name, value.clone());
     }
+    // Pingora has removed the other fields of one connection, and what Connection names.
+    headers.remove("proxy-authentication-info");
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
     headers.remove(DATE_FIELD);
@@ -298,6 +303,34 @@ pub(super) fn unasked() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "a response that answers nothing in its request").into_up()
 }
 
+/// Puts the length of a response into its one form (RFC 9110 §8.6), and looks at the coding of its body.
+///
+/// # Errors
+/// Lengths that differ or are none (RFC 9112 §6.3), and any coding but `chunked`, or in HTTP/1.0 (§6.1, §7): what would be
+/// passed on and stored is not what was meant.
+fn check_framing(response: &mut ResponseHeader) -> Result<()> {
+    let headers = &response.headers;
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        let mut codings = list_members(headers, &header::TRANSFER_ENCODING);
+        let is_chunked = codings.next().is_some_and(|coding| coding.bytes.eq_ignore_ascii_case(b"chunked"));
+        if !is_chunked || codings.next().is_some() || response.version < Version::HTTP_11 {
+            let error = Error::explain(UNKNOWN_CODING, "a transfer coding that is not understood");
+            return Err(error.into_up());
+        }
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        let members = list_members(headers, &header::CONTENT_LENGTH);
+        let lengths: Vec<Option<u64>> = members.map(|length| parse_digits(length.bytes)).collect();
+        match lengths[..] {
+            [Some(length), ref others @ ..] if others.iter().all(|other| *other == Some(length)) => {
+                response.insert_header(header::CONTENT_LENGTH, length)?;
+            }
+            _ => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a length that is not one number").into_up()),
+        }
+    }
+    Ok(())
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
 pub(super) fn read_response(
     node: &NodeState,
@@ -311,6 +344,15 @@ pub(super) fn read_response(
     ctx.upstream.status = Some(response.status.as_u16());
     if is_unasked(session, response.status, ctx) {
         return Err(unasked());
+    }
+    if response.status == StatusCode::NOT_MODIFIED {
+        // It has no body, and what it says of one is not kept.
+        if check_framing(response).is_err() {
+            response.remove_header(&header::TRANSFER_ENCODING);
+            response.remove_header(&header::CONTENT_LENGTH);
+        }
+    } else {
+        check_framing(response)?;
     }
     sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
