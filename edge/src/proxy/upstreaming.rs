@@ -23,6 +23,9 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, Ipv4Addr};
 
+/// The transfer codings that there are (RFC 9112 §7). The node asks for none, and takes off chunks alone.
+const CODINGS: [&[u8]; 7] = [b"chunked", b"compress", b"deflate", b"gzip", b"identity", b"x-compress", b"x-gzip"];
+
 /// The body of a response is coded in a way that is not understood.
 pub(super) const UNKNOWN_CODING: ErrorType = ErrorType::Custom("UnknownTransferCoding");
 
@@ -311,11 +314,14 @@ pub(super) fn unasked() -> Box<Error> {
 fn check_framing(response: &mut ResponseHeader) -> Result<()> {
     let headers = &response.headers;
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        let mut codings = list_members(headers, &header::TRANSFER_ENCODING);
-        let is_chunked = codings.next().is_some_and(|coding| coding.bytes.eq_ignore_ascii_case(b"chunked"));
-        if !is_chunked || codings.next().is_some() || response.version < Version::HTTP_11 {
-            let error = Error::explain(UNKNOWN_CODING, "a transfer coding that is not understood");
-            return Err(error.into_up());
+        let codings: Vec<&[u8]> =
+            list_members(headers, &header::TRANSFER_ENCODING).map(|coding| coding.bytes).collect();
+        let is = |coding: &[u8], name: &&[u8]| coding.eq_ignore_ascii_case(name);
+        match codings[..] {
+            [coding] if is(coding, &b"chunked".as_slice()) && response.version >= Version::HTTP_11 => {}
+            // No coding at all, as origins write what they have heard of: the body is what comes until the end.
+            [coding] if !CODINGS.iter().any(|known| is(coding, known)) => {}
+            _ => return Err(Error::explain(UNKNOWN_CODING, "a transfer coding that is not understood").into_up()),
         }
     }
     if headers.contains_key(header::CONTENT_LENGTH) {

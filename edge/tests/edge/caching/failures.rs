@@ -271,7 +271,7 @@ async fn codings_that_are_not_understood_are_errors() {
     let stage = Stage::new().await;
     for (n, (version, coding)) in [
         ("1.1", "gzip, chunked"),
-        ("1.1", "xchunked"),
+        ("1.1", "xchunked, chunked"),
         ("1.1", "identity"),
         ("1.1", "chunked, chunked"),
         ("1.1", "chunked\r\nTransfer-Encoding: chunked"),
