@@ -59,6 +59,8 @@ pub(super) struct Upstream {
     pub(super) sent: Option<Timestamp>,
     /// What had been applied when it was sent.
     pub(super) fence: Fence,
+    /// How many interim responses came before it.
+    pub(super) interims: usize,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.

@@ -26,7 +26,6 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// Request fields that the node writes anew for each request: what varies by them is another response each time.
 const WRITTEN_BY_THE_NODE: [&str; 8] = [
@@ -251,13 +250,31 @@ pub(super) fn remove_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether somebody is there for the rest of a response: the store, or a reader.
+/// Whether somebody is there for the rest of a response: the store, while its end can be waited for, or a reader.
 pub(super) fn still_wanted(ctx: &Context) -> Result<()> {
-    let fill: Option<Arc<Entry>> = ctx.lookup.as_ref().and_then(|lookup| lookup.own_fill());
-    if fill.is_some_and(|fill| fill.body.is_abandoned()) {
-        return Err(Error::new_down(ErrorType::ConnectionClosed).more_context("too large to be kept, and unread"));
+    let Some(lookup) = &ctx.lookup else { return Ok(()) };
+    let Some(fill) = lookup.own_fill() else { return Ok(()) };
+    if ctx.head_only || lookup.left().is_some() {
+        fill.body.forget_own_reader();
+    }
+    if fill.body.is_abandoned(clock::monotonic()) {
+        return Err(unread());
     }
     Ok(())
+}
+
+/// The client has gone, and Pingora goes on for the store.
+pub(super) fn client_left(ctx: &Context) {
+    let Some(lookup) = &ctx.lookup else { return };
+    lookup.set_left(clock::monotonic());
+    if let Some(fill) = lookup.own_fill() {
+        fill.body.forget_own_reader();
+    }
+}
+
+/// The error of an exchange that is ended because nobody wants the rest.
+pub(super) fn unread() -> Box<Error> {
+    Error::new_down(ErrorType::ConnectionClosed).more_context("unread, and not worth waiting for")
 }
 
 /// A rule's lifetime is the site's default for responses that say nothing, and replaces what others say.
