@@ -103,7 +103,9 @@ impl ProxyHttp for Proxy {
         _: bool,
         ctx: &mut Context,
     ) -> Result<Option<ForcedFreshness>> {
-        judge::on_found(&self.node, session, handler, ctx).map(Some)
+        let verdict = judge::on_found(&self.node, session, handler, ctx)?;
+        refreshing::leave_client_out(&self.node, session, ctx);
+        Ok(Some(verdict))
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {

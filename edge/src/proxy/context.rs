@@ -139,8 +139,10 @@ pub struct Context {
     pub(super) rules: Set,
     /// What the site heeds of the request's own directives.
     pub(super) directives: RequestDirectives,
-    /// What the client says of caching, whose request a refresh in the background repeats.
+    /// What a refresh in the background leaves out of the request that it repeats.
     pub(super) set_aside: HeaderMap,
+    /// The request is a refresh in the background that says nothing of its client, beyond what selects the variant.
+    pub(super) is_bare: bool,
     /// The request is a refresh in the background that came to nothing.
     pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
@@ -172,6 +174,7 @@ impl Context {
             rules: Set::default(),
             directives: RequestDirectives::NONE,
             set_aside: HeaderMap::new(),
+            is_bare: false,
             refresh_failed: false,
             pass: None,
             lookup: None,

@@ -105,7 +105,9 @@ pub(super) fn decide(
                     ctx.upstream.refetch = Refetch::Due;
                 }
             }
-            refreshing::failed(node, session, ctx);
+            if !reason.is_the_requests_own() {
+                refreshing::failed(node, session, ctx);
+            }
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
@@ -240,6 +242,7 @@ pub(super) fn plan(
         vary,
         part: None,
         content_length: content_length.filter(|_| has_body),
+        authorized: request.contains_key(header::AUTHORIZATION),
     })
 }
 

@@ -101,6 +101,8 @@ pub struct Plan {
     pub part: Option<Part>,
     /// The length that the response announced, if it did.
     pub content_length: Option<u64>,
+    /// Whether the request that it answers carried credentials.
+    pub authorized: bool,
 }
 
 impl Lookup {
