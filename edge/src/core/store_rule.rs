@@ -143,6 +143,33 @@ impl NoStore {
     }
 }
 
+/// What an answer speaks of that is not stored. The response that was to be validated answers the others' requests as
+/// before, unless it is the resource that has changed (RFC 9111 §4.3.3 has the new one used for the request at hand).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpeaksOf {
+    /// The resource.
+    Resource,
+    /// Who asked: another one may be answered.
+    Requester,
+    /// How it was asked, and when.
+    Request,
+    /// The server, which failed.
+    Server,
+}
+
+impl SpeaksOf {
+    /// By an answer's status.
+    pub fn by_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 | 405 | 410 | 451 => Self::Resource,
+            401..=403 => Self::Requester,
+            400..=499 => Self::Request,
+            500.. => Self::Server,
+            _ => Self::Resource,
+        }
+    }
+}
+
 /// Whether a shared cache may store `resp`, obtained by `req` (RFC 9111 §3).
 ///
 /// Also asked after a validation, with the merged head: an origin may say `private` in a 304.

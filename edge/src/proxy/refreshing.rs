@@ -7,7 +7,9 @@
 //! something that the bare one lacked, and the one after it is as usual.
 
 use super::context::Context;
+use super::upstreaming::REQUEST_ID;
 use crate::clock;
+use crate::core::tier::TIER_FIELD;
 use crate::node::NodeState;
 use crate::store::entry::Entry;
 use http::{HeaderName, header};
@@ -23,6 +25,24 @@ const KEPT: [HeaderName; 7] = [
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-host"),
 ];
+
+/// What a request may have besides without saying more of who asks: words between tiers, and conditions, which no refusal
+/// hangs on.
+const INNOCENT: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    HeaderName::from_static(TIER_FIELD),
+    REQUEST_ID,
+];
+
+/// Whether a request says nothing of who asks, beyond what selects the variant: what it is answered then is answered to
+/// everybody.
+pub(super) fn is_anybodys(session: &Session, found: &Entry) -> bool {
+    let says_nothing =
+        |name: &HeaderName| KEPT.contains(name) || INNOCENT.contains(name) || found.vary.fields().contains(name);
+    session.req_header().headers.keys().all(says_nothing)
+}
 
 /// Takes out of a refresh what it must not say of its client. What selects the variant stays.
 pub(super) fn leave_client_out(node: &NodeState, session: &mut Session, ctx: &mut Context) {

@@ -11,7 +11,7 @@ use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
 use crate::core::site_rule;
 use crate::core::store_rule::{
-    COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head,
+    COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, SpeaksOf, Store, StorePolicy, may_store, stored_head,
 };
 use crate::core::tags::read_tags;
 use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects, update_of};
@@ -26,6 +26,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Request fields that the node writes anew for each request: what varies by them is another response each time.
 const WRITTEN_BY_THE_NODE: [&str; 8] = [
@@ -74,12 +75,12 @@ pub(super) fn decide(
             let plan = fetched(session, response, ctx);
             match &plan {
                 Ok(plan) => ctx.upstream.withheld = withheld(&response.headers, &plan.head, ctx),
-                Err(reason) if ends_what_is_stored(*reason, response.status) => {
+                Err(reason) => {
                     // It takes the place of what was to be validated (RFC 9111 §4.3.3), which must not stand in for a
                     // later error.
-                    lookup.found().iter().for_each(|stored| node.store.forget(stored));
+                    let ends = |stored: &Arc<Entry>| ends_what_is_stored(*reason, response.status, session, stored);
+                    lookup.found().iter().filter(|stored| ends(stored)).for_each(|stored| node.store.forget(stored));
                 }
-                Err(_) => {}
             }
             plan.and_then(|plan| match node.store.has_room(plan.content_length) {
                 true => Ok(plan),
@@ -115,9 +116,14 @@ pub(super) fn decide(
 }
 
 /// Whether a response that is not stored is the last word on what is stored: an answer of the origin's, and not one to the
-/// request alone.
-fn ends_what_is_stored(reason: NoStore, status: StatusCode) -> bool {
-    !status.is_server_error() && !reason.is_the_requests_own() && reason != NoStore::OneRequests
+/// request alone. Who asks is refused for everybody if the request said nothing of who it is.
+fn ends_what_is_stored(reason: NoStore, status: StatusCode, session: &Session, stored: &Entry) -> bool {
+    let speaks_of_all = match SpeaksOf::by_status(status) {
+        SpeaksOf::Resource => true,
+        SpeaksOf::Requester => refreshing::is_anybodys(session, stored),
+        SpeaksOf::Request | SpeaksOf::Server => false,
+    };
+    speaks_of_all && !reason.is_the_requests_own() && reason != NoStore::OneRequests
 }
 
 /// What is stored of a response that was fetched.

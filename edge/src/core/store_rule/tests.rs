@@ -100,6 +100,21 @@ fn must_understand() {
 }
 
 #[test]
+fn what_an_answer_speaks_of() {
+    for (speaks_of, statuses) in [
+        (SpeaksOf::Resource, &[200, 204, 206, 301, 307, 404, 405, 410, 451][..]),
+        (SpeaksOf::Requester, &[401, 402, 403]),
+        (SpeaksOf::Request, &[400, 406, 407, 408, 412, 413, 414, 416, 417, 421, 425, 426, 428, 429, 431, 499]),
+        (SpeaksOf::Server, &[500, 503, 599, 999]),
+    ] {
+        for &status in statuses {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(SpeaksOf::by_status(status), speaks_of, "{status}");
+        }
+    }
+}
+
+#[test]
 fn authorization() {
     let authorized = Exchange::request(&[("authorization", "Basic eA==")]);
     check(&authorized, &[FRESH], Store::No(NoStore::Authorization));
