@@ -4,7 +4,7 @@
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::forwarded::{Loop, detect_loop};
+use crate::core::forwarded::{Loop, detect_loop, has_passed};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
@@ -68,8 +68,6 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     ctx.tier = told
         .zip(ctx.snapshot.tier_key.as_ref())
         .and_then(|(told, key)| TierHop::verify(told, key, &authority.to_ascii_lowercase(), target));
-    let passed = usize::from(ctx.tier.is_some());
-    ctx.is_back = detect_loop(&request.headers, CDN_NAME, passed) != Loop::None;
     let scheme = match &ctx.tier {
         Some(hop) => hop.scheme,
         None if over_tls => Scheme::Https,
@@ -102,6 +100,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     };
     let query = site.site.query.apply(query);
     let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
+    ctx.is_back = has_passed(&request.headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     ctx.target = Some((url, site));
     Ok(())
 }

@@ -133,7 +133,7 @@ pub struct Context {
     pub(super) request_id: String,
     /// What the tier below says, if the request came from one.
     pub(super) tier: Option<TierHop>,
-    /// The request has passed this CDN before, as more than a tier's request has.
+    /// The request has passed this very node before, for the same URL.
     pub(super) is_back: bool,
     pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
     pub(super) rules: Set,

@@ -173,7 +173,7 @@ pub(super) fn write_request(
     };
     hop.apply(headers, if ctx.tier.is_some() { Trail::Append } else { Trail::StartAnew });
     append_via(headers, received, &node.info.node);
-    append_cdn_loop(headers, CDN_NAME);
+    append_cdn_loop(headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     headers.insert(REQUEST_ID, text(&ctx.request_id)?);
     if ctx.uses_cache() {
         // The variant is chosen by the normalised values, so those are asked for.
