@@ -270,7 +270,8 @@ fn refused_by_response(
     if directives.private == Some(FieldScope::Whole) {
         return Some(NoStore::Private);
     }
-    if req.headers.contains_key(header::AUTHORIZATION) && !shares_despite_authorization(directives) {
+    // RFC 9111 §3.5. The site's own rules don't count: only the origin knows what its authorization protects.
+    if req.headers.contains_key(header::AUTHORIZATION) && !directives.shares_authorized {
         return Some(NoStore::Authorization);
     }
     let sets_cookie = COOKIE_SETTERS.iter().any(|name| {
@@ -330,11 +331,6 @@ fn has_stale_window(directives: &ResponseDirectives, policy: &StorePolicy) -> bo
     !forbidden
         && (window(directives.stale_while_revalidate, lifetime.default_stale_while_revalidate)
             || window(directives.stale_if_error, lifetime.default_stale_if_error))
-}
-
-/// RFC 9111 §3.5. The site's own rules don't count: only the origin knows what its authorization protects.
-fn shares_despite_authorization(directives: &ResponseDirectives) -> bool {
-    directives.public || directives.must_revalidate || directives.s_maxage.is_some()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

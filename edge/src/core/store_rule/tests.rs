@@ -121,7 +121,21 @@ fn authorization() {
     for shares in ["max-age=60, public", "max-age=60, must-revalidate", "s-maxage=60"] {
         check(&authorized, &[("cache-control", shares)], Store::Yes);
     }
-    check(&authorized, &[("cache-control", "max-age=60, public=1")], Store::No(NoStore::Authorization));
+    for junk in
+        ["public=1", "must-revalidate=1", "must-revalidate;", "s-maxage", "s-maxage=x", "public \"", "s-maxage=9 \""]
+    {
+        let value = format!("max-age=60, {junk}");
+        check(&authorized, &[("cache-control", &value)], Store::No(NoStore::Authorization));
+    }
+    for (targeted, verdict) in [
+        ("max-age=60, s-maxage=9", Store::Yes),
+        ("max-age=60, must-revalidate", Store::Yes),
+        ("max-age=60, s-maxage=x", Store::No(NoStore::Authorization)),
+        ("max-age=60, s-maxage=?0", Store::No(NoStore::Authorization)),
+        ("max-age=60, must-revalidate=1", Store::No(NoStore::Authorization)),
+    ] {
+        check(&authorized, &[("cdn-cache-control", targeted)], verdict);
+    }
 }
 
 #[test]
