@@ -5,7 +5,7 @@ use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::{is_token, named_in_connection};
-use crate::core::forwarded::{Loop, detect_loop};
+use crate::core::forwarded::{Loop, detect_loop, has_passed};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normal_target, normalise_host, target_authority};
@@ -80,8 +80,6 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     ctx.tier = told
         .zip(ctx.snapshot.tier_key.as_ref())
         .and_then(|(told, key)| TierHop::verify(told, key, &authority.to_ascii_lowercase(), target));
-    let passed = usize::from(ctx.tier.is_some());
-    ctx.is_back = detect_loop(&request.headers, CDN_NAME, passed) != Loop::None;
     let scheme = match &ctx.tier {
         Some(hop) => hop.scheme,
         None if over_tls => Scheme::Https,
@@ -114,6 +112,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     };
     let query = site.site.query.apply(query.as_deref());
     let url = SiteUrl { site: site.site.id.clone(), scheme, host, path, query };
+    ctx.is_back = has_passed(&request.headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     ctx.target = Some((url, site));
     Ok(())
 }

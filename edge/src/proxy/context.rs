@@ -59,6 +59,8 @@ pub(super) struct Upstream {
     pub(super) sent: Option<Timestamp>,
     /// What had been applied when it was sent.
     pub(super) fence: Fence,
+    /// How many interim responses came before it.
+    pub(super) interims: usize,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.
@@ -131,14 +133,16 @@ pub struct Context {
     pub(super) request_id: String,
     /// What the tier below says, if the request came from one.
     pub(super) tier: Option<TierHop>,
-    /// The request has passed this CDN before, as more than a tier's request has.
+    /// The request has passed this very node before, for the same URL.
     pub(super) is_back: bool,
     pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
     pub(super) rules: Set,
     /// What the site heeds of the request's own directives.
     pub(super) directives: RequestDirectives,
-    /// What the client says of caching, whose request a refresh in the background repeats.
+    /// What a refresh in the background leaves out of the request that it repeats.
     pub(super) set_aside: HeaderMap,
+    /// The request is a refresh in the background that says nothing of its client, beyond what selects the variant.
+    pub(super) is_bare: bool,
     /// The request is a refresh in the background that came to nothing.
     pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
@@ -170,6 +174,7 @@ impl Context {
             rules: Set::default(),
             directives: RequestDirectives::NONE,
             set_aside: HeaderMap::new(),
+            is_bare: false,
             refresh_failed: false,
             pass: None,
             lookup: None,

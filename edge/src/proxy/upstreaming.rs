@@ -2,6 +2,7 @@
 
 use super::context::{Context, RangeUp, Refetch};
 use super::downstream::{DATE_FIELD, is_interim};
+use super::storing::unread;
 use super::{posting, refreshing};
 use crate::clock;
 use crate::config::Role;
@@ -14,6 +15,7 @@ use crate::core::store_rule::{COOKIE_SETTERS, ResponseHead};
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::Scheme;
 use crate::node::NodeState;
+use crate::store::body::{REFRESH_PATIENCE, UNREAD_PATIENCE};
 use crate::store::lookup::WantedRange;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::cache::NoCacheReason;
@@ -54,6 +56,10 @@ const UNKEYED_FIELDS: [&str; 16] = [
     "x-client-ip",
     "true-client-ip",
 ];
+
+/// How many interim responses one exchange may have: hints come once or a few times. An endless row of them would hold
+/// the exchange, which no timeout ends while something comes.
+const MAX_INTERIMS: usize = 100;
 
 /// Chooses where to fetch from.
 pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
@@ -175,7 +181,7 @@ pub(super) fn write_request(
     };
     hop.apply(headers, if ctx.tier.is_some() { Trail::Append } else { Trail::StartAnew });
     append_via(headers, received, &node.info.node);
-    append_cdn_loop(headers, CDN_NAME);
+    append_cdn_loop(headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     headers.insert(REQUEST_ID, text(&ctx.request_id)?);
     if ctx.uses_cache() {
         // The variant is chosen by the normalised values, so those are asked for.
@@ -205,6 +211,7 @@ pub(super) fn write_request(
     ctx.upstream.fence = node.purges.applied();
     ctx.upstream.sent = Some(clock::now());
     ctx.upstream.status = None;
+    ctx.upstream.interims = 0;
     if let Some(lookup) = &ctx.lookup {
         // Before the first byte of this attempt is sent: a purge that is applied from now on hides what comes back.
         lookup.set_fetch(node.in_flight.enter(lookup.primary));
@@ -337,6 +344,22 @@ fn check_framing(response: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
+/// Takes an interim response, unless there is no end of them, or nobody has waited for the final one for so long that
+/// it is not worth more.
+fn count_interim(ctx: &mut Context) -> Result<()> {
+    ctx.upstream.interims += 1;
+    if ctx.upstream.interims > MAX_INTERIMS {
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "no end of interim responses").into_up());
+    }
+    let Some(lookup) = &ctx.lookup else { return Ok(()) };
+    let left = lookup.left().map(|left| clock::monotonic().saturating_duration_since(left));
+    let runs = ctx.upstream.sent.map(|sent| clock::now().since(sent)).filter(|_| lookup.is_refresh());
+    match left.is_some_and(|left| left >= UNREAD_PATIENCE) || runs.is_some_and(|runs| runs >= REFRESH_PATIENCE) {
+        true => Err(unread()),
+        false => Ok(()),
+    }
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
 pub(super) fn read_response(
     node: &NodeState,
@@ -345,7 +368,7 @@ pub(super) fn read_response(
     ctx: &mut Context,
 ) -> Result<()> {
     if is_interim(response) {
-        return Ok(());
+        return count_interim(ctx);
     }
     ctx.upstream.status = Some(response.status.as_u16());
     if is_unasked(session, response.status, ctx) {
