@@ -337,7 +337,7 @@ impl SelectorLine {
                 let what = "prefix of at most 2048 bytes that begins with /";
                 let text = path.clone();
                 let selector = Selector::prefix(site_id(&site)?, host, path);
-                debug_assert!(MAX_PREFIX_BYTES == 2048, "the message names it");
+                const { assert!(MAX_PREFIX_BYTES == 2048, "the message names it") };
                 selector.map_err(|_| BadRecord::Part { what, text })?
             }
             Self::Tag { site, tag } => {
