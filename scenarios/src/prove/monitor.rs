@@ -8,7 +8,7 @@ use super::serve::{MAX_TRIES, SOFT_BOUND};
 use super::url::{self, Key};
 use super::world::{ProcId, Step, TaskId, World};
 use edge::core::hop::Asked;
-use edge::core::log::{Event, Position, Record};
+use edge::core::log::{Event, Position, Record, RecordId};
 use edge::core::purge::{Fence, Mode, Selector};
 use edge::core::reuse::PurgeMark;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,7 @@ pub struct Violation {
 #[derive(Debug)]
 struct Issued {
     by: TaskId,
+    id: RecordId,
     mode: Mode,
     selectors: Vec<Selector>,
     issued: Step,
@@ -118,7 +119,7 @@ impl Monitor {
     }
 }
 
-pub(super) fn issued(world: &mut World, by: TaskId, mode: Mode, selectors: &[Selector]) {
+pub(super) fn issued(world: &mut World, by: TaskId, id: &RecordId, mode: Mode, selectors: &[Selector]) {
     let met =
         Met {
             soft_mark: world.procs.iter().filter(|process| process.alive).any(|process| {
@@ -126,8 +127,8 @@ pub(super) fn issued(world: &mut World, by: TaskId, mode: Mode, selectors: &[Sel
             }),
             ..Met::default()
         };
-    let issued =
-        Issued { by, mode, selectors: selectors.to_vec(), issued: world.now, proven: None, at: Position::ZERO, met };
+    let (id, selectors) = (id.clone(), selectors.to_vec());
+    let issued = Issued { by, id, mode, selectors, issued: world.now, proven: None, at: Position::ZERO, met };
     world.monitor.purges.push(issued);
 }
 
@@ -268,7 +269,7 @@ pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
     }
     let broken = world.home.disk.iter().find_map(|kept| {
         let Event::Purge(purge) = &kept.record.event else { return None };
-        let issued = world.monitor.purges.iter().find(|issued| issued.matches(purge, &kept.record))?;
+        let issued = world.monitor.purges.iter().find(|issued| issued.id == purge.id)?;
         let selects = selects(&purge.selectors, entry, kept.record.position);
         let missed = kept.record.position <= valid && entry.body.obtained < issued.issued && selects;
         // A soft rule is recorded, and from when it was applied, which was before it was proven.
@@ -281,12 +282,6 @@ pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
         let what =
             format!("{name}: version {} of {} is valid to {valid}, {at} selects it", entry.body.version, entry.key);
         world.monitor.breaks("no rule up to its mark selects an entry", what);
-    }
-}
-
-impl Issued {
-    fn matches(&self, purge: &edge::core::log::Purge, record: &Record) -> bool {
-        self.selectors == purge.selectors && self.mode == purge.mode && self.issued <= record.issued_at.as_millis()
     }
 }
 

@@ -85,7 +85,7 @@ impl Operator {
             }
             At::Issue => {
                 self.issued = world.now;
-                monitor::issued(world, id, self.mode, &self.selectors);
+                monitor::issued(world, id, &self.id, self.mode, &self.selectors);
                 world.note(id, "operator", || self.text());
                 At::Offer
             }
