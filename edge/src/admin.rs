@@ -16,7 +16,7 @@ use crate::core::url::{Scheme, normalise_host};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::admin::{ErrorReply, Status};
-use crate::wire::purge::{self, MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
+use crate::wire::purge::{MAX_SELECTORS, PurgeReply, PurgeRequest, Target};
 use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -82,10 +82,7 @@ async fn purges(State(node): State<Arc<NodeState>>, request: Request) -> Result<
     for selector in &selectors {
         permit(role, token, selector)?;
     }
-    let mode = match request.mode {
-        purge::Mode::Hard => Mode::Hard,
-        purge::Mode::Soft => Mode::Soft,
-    };
+    let mode = Mode::from(request.mode);
     let applied = node.purge(&selectors, mode);
     let first = &selectors[0];
     tracing::info!(

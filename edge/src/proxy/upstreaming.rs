@@ -316,8 +316,8 @@ pub(super) fn unasked() -> Box<Error> {
 /// Puts the length of a response into its one form (RFC 9110 §8.6), and looks at the coding of its body.
 ///
 /// # Errors
-/// Lengths that differ or are none (RFC 9112 §6.3), and any coding but `chunked`, or in HTTP/1.0 (§6.1, §7): what would be
-/// passed on and stored is not what was meant.
+/// Lengths that differ or are none (RFC 9112 §6.3); any coding that there is but `chunked` alone, and that in HTTP/1.0
+/// (§6.1, §7): what would be passed on and stored is not what was meant.
 fn check_framing(response: &mut ResponseHeader) -> Result<()> {
     let headers = &response.headers;
     if headers.contains_key(header::TRANSFER_ENCODING) {
