@@ -94,6 +94,10 @@ impl Denied {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, error, hint: Some("send fewer targets at a time".into()) }
     }
 
+    fn busy(error: String) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error, hint: Some("try again".into()) }
+    }
+
     fn forbidden(error: String) -> Self {
         let hint = Some("use a token whose role and sites cover this, see [[tokens]] in the fleet file".to_owned());
         Self { status: StatusCode::FORBIDDEN, error, hint }

@@ -29,7 +29,7 @@ pub use sites::{RangeMiss, Site};
 pub use tokens::{MIN_SECRET_BYTES, SecretError, SecretSource, TokenRole, TokenSpec};
 
 use crate::core::id::{NodeId, OriginId, PopId, SiteId};
-use crate::core::url::{HostError, Scheme, SiteUrl, normalise_host, split_target, without_port};
+use crate::core::url::{HostError, Scheme, SiteUrl, normal_target, normalise_host, without_port};
 use reader::Reader;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -220,9 +220,9 @@ impl Fleet {
         let host =
             normalise_host(authority, scheme).map_err(|cause| UrlError::BadHost { url: text.to_owned(), cause })?;
         let (site, host) = self.site_of_host(&host).ok_or_else(|| UrlError::UnknownHost(host.clone()))?;
-        let (path, query) = split_target(target);
-        let query = site.query.apply(query);
-        Ok(SiteUrl { site: site.id.clone(), scheme, host: host.to_owned(), path: path.to_owned(), query })
+        let (path, query) = normal_target(target);
+        let query = site.query.apply(query.as_deref());
+        Ok(SiteUrl { site: site.id.clone(), scheme, host: host.to_owned(), path, query })
     }
 }
 

@@ -97,8 +97,8 @@ pub struct LogError {
 #[derive(Debug, Error)]
 pub enum Cause {
     /// The database says so.
-    #[error(transparent)]
-    Database(#[from] redb::Error),
+    #[error("{0}")]
+    Database(Box<redb::Error>),
     /// What is in it is not what was written.
     #[error("{0}")]
     Content(String),
@@ -107,16 +107,17 @@ pub enum Cause {
 const RESTORE: &str = "if the disk is sound, move the file away and restore it from a backup";
 
 fn hint(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Database(redb::Error::DatabaseAlreadyOpen) => "another process has it open: stop that one first",
-        Cause::Database(redb::Error::Io(error)) => match error.kind() {
+    let Cause::Database(error) = cause else { return RESTORE };
+    match &**error {
+        redb::Error::DatabaseAlreadyOpen => "another process has it open: stop that one first",
+        redb::Error::Io(error) => match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "make room on the disk",
             std::io::ErrorKind::PermissionDenied => "its folder must belong to the user that the node runs as",
             std::io::ErrorKind::NotFound => "its folder is missing",
             std::io::ErrorKind::InvalidData => RESTORE,
             _ => "check the disk",
         },
-        Cause::Database(_) | Cause::Content(_) => RESTORE,
+        _ => RESTORE,
     }
 }
 

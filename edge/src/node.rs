@@ -25,6 +25,7 @@ use crate::upstream::Upstreams;
 use crate::wire::stats::Stats;
 use arc_swap::ArcSwap;
 use standing::StandingCell;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -74,6 +75,7 @@ pub struct NodeState {
     known: watch::Sender<Known>,
     requests: AtomicU64,
     purges_applied: AtomicU64,
+    loop_words: RandomState,
     started: Instant,
 }
 
@@ -108,6 +110,7 @@ impl NodeState {
             known: watch::Sender::new(known),
             requests: AtomicU64::new(0),
             purges_applied: AtomicU64::new(0),
+            loop_words: RandomState::new(),
             started: clock::monotonic(),
         }
     }
@@ -167,6 +170,12 @@ impl NodeState {
     pub fn request_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number:x}", self.info.boot_id)
+    }
+
+    /// What this node says of itself in the CDN-Loop of a request for a URL, to know the request again if it comes back.
+    /// Clients can't say it: it hangs on random numbers that this process alone knows.
+    pub fn loop_word(&self, key: &CacheKey) -> String {
+        format!("{:016x}", self.loop_words.hash_one(key.bytes()))
     }
 
     /// Makes invalid what an unsafe request's response selects (RFC 9111 §4.4), stored or in flight, as a purge does.

@@ -26,7 +26,7 @@ use diagnosis::Fault;
 use pingora::cache::key::{CacheKey, HashBinary};
 use pingora::cache::{CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use std::sync::Arc;
@@ -106,7 +106,9 @@ impl ProxyHttp for Proxy {
         _: bool,
         ctx: &mut Context,
     ) -> Result<Option<ForcedFreshness>> {
-        judge::on_found(&self.node, session, handler, ctx).map(Some)
+        let verdict = judge::on_found(&self.node, session, handler, ctx)?;
+        refreshing::leave_client_out(&self.node, session, ctx);
+        Ok(Some(verdict))
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Context, error: Option<&Error>) -> bool {
@@ -199,7 +201,9 @@ impl ProxyHttp for Proxy {
     ) -> Result<Option<Duration>> {
         posting::push(body.as_ref(), ends, ctx);
         ctx.counters(&self.node).upstream_body(body.as_ref().map_or(0, |part| part.len() as u64));
-        storing::still_wanted(ctx)?;
+        if !ends {
+            storing::still_wanted(ctx)?;
+        }
         Ok(None)
     }
 
@@ -247,6 +251,14 @@ impl ProxyHttp for Proxy {
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
         // `logging` says it, once and in our words.
         true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, ctx: &Context, _: &Error, when: ProxyWarnLogContext) -> bool {
+        // The one place where Pingora tells that it goes on without the client.
+        if matches!(when, ProxyWarnLogContext::DownstreamCache) {
+            storing::client_left(ctx);
+        }
+        false
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {

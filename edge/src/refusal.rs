@@ -45,6 +45,9 @@ refusals! {
     TWO_HOSTS = BAD_REQUEST, "two-hosts", "The request names its host more than once.";
     /// Host is no host.
     BAD_HOST = BAD_REQUEST, "bad-host", "The Host field holds no host name.";
+    /// Connection names what doesn't concern the connection alone, or too much, or something that is no name.
+    BAD_CONNECTION = BAD_REQUEST, "bad-connection",
+        "The Connection field names a field that every recipient needs, more than it may, or something that is no name.";
     /// Content-Length can't be read, or there are several.
     BAD_LENGTH = BAD_REQUEST, "bad-content-length", "The Content-Length field is not one number.";
     /// Content-Length and Transfer-Encoding contradict each other, or the encoding is not chunked at its end.

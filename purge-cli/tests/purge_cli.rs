@@ -44,9 +44,10 @@ impl Fleet {
     /// A node, in the PoP that its name begins with.
     fn node(mut self, id: &str, role: &str, admin: SocketAddr) -> Self {
         let pop = id.split('-').next().unwrap_or(id);
+        let number = self.nodes.matches("[[pops]]").count() + 1;
         self.nodes += &format!(
             "[[pops]]\nid = \"{pop}\"\nlatitude = 0.0\nlongitude = 0.0\n\
-             [[pops.nodes]]\nid = \"{id}\"\nrole = \"{role}\"\npublic = \"127.0.0.1:80\"\nadmin = \"{admin}\"\n\
+             [[pops.nodes]]\nid = \"{id}\"\nrole = \"{role}\"\npublic = \"127.0.0.{number}:80\"\nadmin = \"{admin}\"\n\
              listen = \"127.0.0.1:0\"\n"
         );
         self

@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use scenarios::conformance::Topology;
+use scenarios::prove;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Run whole Tidewall fleets on one machine: real processes, links of real length, load, checks.
@@ -21,6 +23,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Run the public HTTP cache test suite, and exit 0 if all passes that did before
     Conformance(Conformance),
+    /// Run the purge protocol under many schedules, and exit 0 if none breaks its promise
+    Prove(Prove),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  scenarios completions bash > ~/.local/share/bash-completion/completions/scenarios"
@@ -77,6 +81,23 @@ pub(crate) struct Conformance {
     pub(crate) accept: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(after_help = PROVE_HELP)]
+pub(crate) struct Prove {
+    /// The seeds, each a fleet and a schedule of its own
+    #[arg(long, value_name = "A..B", default_value = "0..10000", value_parser = seeds)]
+    pub(crate) seeds: Range<u64>,
+    /// For how many steps each fleet is used and disturbed
+    #[arg(long, value_name = "N", default_value_t = prove::DEFAULT_STEPS, value_parser = clap::value_parser!(u64).range(50..=100_000))]
+    pub(crate) steps: u64,
+    /// Print all that happens under one seed; if it fails, as little as is needed to fail
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "json"])]
+    pub(crate) trace: Option<u64>,
+    /// Print what was met as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo build --workspace --bins      # scenarios start the programs beside their own
@@ -103,6 +124,22 @@ Examples:
 The suite (http-cache-tests of npm) is installed below target/conformance the first time; it needs node and npm.
 Exit codes: 0 all as recorded, or better; 1 a required or optimal test fails that passed before, or there is no record;
 2 the command line is wrong; 3 it could not be run. With --test: 0 if it passes, 1 if not.";
+
+const PROVE_HELP: &str = "\
+Examples:
+  scenarios prove
+  scenarios prove --seeds 10000..20000 --steps 1500
+  scenarios prove --trace 4711        # what happens under one seed, step by step
+
+A fleet in one thread: home, shields, edges, origin, clients, operators, faults. The decisions are the edge's own.
+Exit codes: 0 no seed fails; 1 one does, and its trace is printed; 2 the command line is wrong.";
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("use A..B, as in 0..1000")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| "use A..B, as in 0..1000".to_owned());
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to { Ok(from..to) } else { Err("use A..B with A below B".to_owned()) }
+}
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.1..=100_000.0).contains(rate));

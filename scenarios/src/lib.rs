@@ -5,6 +5,7 @@
 //! - [`load`] is many clients.
 //! - [`site`] is what they ask for, and what a deploy changes.
 //! - [`scenario`] is the format of scenario files, [`run`] runs one and reports.
+//! - [`prove`] is the purge protocol under a seeded scheduler, without processes.
 //! - [`conformance`] runs the public cache test suite.
 //! - [`client`] is all HTTP that this crate speaks, [`cache_status`] how it reads what an edge did.
 //! - [`clock`] is the one place that reads the clock, [`alarm`] the one that sleeps to the microsecond.
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod conformance;
 pub mod fleet;
 pub mod load;
+pub mod prove;
 pub mod run;
 pub mod scenario;
 pub mod site;

@@ -3,6 +3,7 @@
 mod cli;
 mod conform;
 mod progress;
+mod proving;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::List => list(),
         Command::Run(command) => run_scenario(&command),
         Command::Conformance(command) => conform::conformance(&command),
+        Command::Prove(command) => proving::prove(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "scenarios", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -2,12 +2,16 @@
 //! the fleet's operators, and what they send is small.
 
 use super::Denied;
+use crate::core::id::TokenId;
 use crate::wire::purge::MAX_BODY_BYTES;
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Connections open at once: far more than there are programs that purge, poll or probe one node. See
 /// [`super::places`] for who has to go when more come.
@@ -43,27 +47,100 @@ const SMALL_BODY_BYTES: usize = 64 << 10;
 /// Bodies that are longer than small ones, in memory at once.
 const LARGE_BODIES: usize = 4;
 
+/// Purges that one token for purges may have under way at once, so that it leaves places to the others. Those for
+/// everything are not bounded: whoever has one rules the node anyway.
+const PURGES_OF_TOKEN: usize = CONNECTIONS / 4;
+
+/// Of them, such with a large body.
+const LARGE_OF_TOKEN: usize = 1;
+
 static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES);
+
+/// What each token has under way; none that has nothing.
+static SHARES: Mutex<BTreeMap<TokenId, InUse>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug)]
+struct InUse {
+    purges: usize,
+    large: Arc<Semaphore>,
+}
+
+/// A purge under way, counted among its token's.
+#[derive(Debug)]
+pub(super) struct Share {
+    token: TokenId,
+    large: Arc<Semaphore>,
+}
+
+impl Share {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// [`Denied`] where the token has as many under way as it may.
+    pub(super) fn take(token: &TokenId) -> Result<Self, Denied> {
+        let mut shares = SHARES.lock();
+        let new = || InUse { purges: 0, large: Arc::new(Semaphore::new(LARGE_OF_TOKEN)) };
+        let in_use = shares.entry(token.clone()).or_insert_with(new);
+        if in_use.purges == PURGES_OF_TOKEN {
+            return Err(Denied::busy(format!(
+                "token {token} has {PURGES_OF_TOKEN} purges under way, and may have no more"
+            )));
+        }
+        in_use.purges += 1;
+        Ok(Self { token: token.clone(), large: in_use.large.clone() })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = SHARES.lock();
+        if let Some(in_use) = shares.get_mut(&self.token) {
+            in_use.purges -= 1;
+            if in_use.purges == 0 {
+                shares.remove(&self.token);
+            }
+        }
+    }
+}
 
 /// A request's body, which counts among the large ones for as long as it is held.
 pub(super) struct Received {
     pub(super) bytes: Vec<u8>,
-    _turn: Option<SemaphorePermit<'static>>,
+    turn: Option<Turn>,
+}
+
+/// A turn of a large body, among those of its token and among all.
+struct Turn {
+    _own: Option<OwnedSemaphorePermit>,
+    _of_all: SemaphorePermit<'static>,
+}
+
+async fn take_turn(share: Option<&Share>) -> Option<Turn> {
+    let own = match share {
+        Some(share) => Some(share.large.clone().acquire_owned().await.ok()?),
+        None => None,
+    };
+    Some(Turn { _own: own, _of_all: TURNS.acquire().await.ok()? })
 }
 
 /// Reads a body of at most [`MAX_BODY_BYTES`], within [`BODY_TIME`]. Call it for clients that may do what they ask for: of
 /// anybody else's body nothing is read.
-pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Received, Denied> {
-    read_within(BODY_TIME, headers, body).await
+pub(super) async fn read_body(headers: &HeaderMap, body: Body, share: Option<&Share>) -> Result<Received, Denied> {
+    read_within(BODY_TIME, headers, body, share).await
 }
 
-async fn read_within(time: Duration, headers: &HeaderMap, body: Body) -> Result<Received, Denied> {
+async fn read_within(
+    time: Duration,
+    headers: &HeaderMap,
+    body: Body,
+    share: Option<&Share>,
+) -> Result<Received, Denied> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(Denied::too_large(MAX_BODY_BYTES));
     }
     let mut waits = false;
-    match tokio::time::timeout(time, read_all(body, &mut waits)).await {
+    match tokio::time::timeout(time, read_all(body, share, &mut waits)).await {
         Ok(read) => read,
         Err(_) if waits => Err(Denied {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -79,8 +156,8 @@ async fn read_within(time: Duration, headers: &HeaderMap, body: Body) -> Result<
 }
 
 /// `waits` is set while it is not the client that lets us wait.
-async fn read_all(mut body: Body, waits: &mut bool) -> Result<Received, Denied> {
-    let mut received = Received { bytes: Vec::new(), _turn: None };
+async fn read_all(mut body: Body, share: Option<&Share>, waits: &mut bool) -> Result<Received, Denied> {
+    let mut received = Received { bytes: Vec::new(), turn: None };
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame =
             frame.map_err(|error| Denied::bad_request(format!("the body broke off: {error}"), "send it again"))?;
@@ -89,9 +166,9 @@ async fn read_all(mut body: Body, waits: &mut bool) -> Result<Received, Denied> 
         if length > MAX_BODY_BYTES {
             return Err(Denied::too_large(MAX_BODY_BYTES));
         }
-        if length > SMALL_BODY_BYTES && received._turn.is_none() {
+        if length > SMALL_BODY_BYTES && received.turn.is_none() {
             *waits = true;
-            received._turn = TURNS.acquire().await.ok();
+            received.turn = take_turn(share).await;
             *waits = false;
         }
         received.bytes.extend_from_slice(&part);
@@ -130,8 +207,25 @@ mod tests {
     }
 
     async fn read(bytes: usize, ends: bool) -> Result<Received, StatusCode> {
-        let read = read_within(Duration::from_millis(20), &HeaderMap::new(), Body::new(Parts { bytes, ends })).await;
+        read_of(None, bytes, ends).await
+    }
+
+    async fn read_of(share: Option<&Share>, bytes: usize, ends: bool) -> Result<Received, StatusCode> {
+        let body = Body::new(Parts { bytes, ends });
+        let read = read_within(Duration::from_millis(20), &HeaderMap::new(), body, share).await;
         read.map_err(|denied| denied.status)
+    }
+
+    #[test]
+    fn a_token_has_so_many_purges_under_way() {
+        let [one, other] = ["limited", "another"].map(|name| TokenId::new(name).expect("a name"));
+        let mut held: Vec<Share> = (0..PURGES_OF_TOKEN).map(|_| Share::take(&one).ok().expect("its share")).collect();
+        assert_eq!(Share::take(&one).err().map(|denied| denied.status), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(Share::take(&other).is_ok());
+        held.pop();
+        assert!(Share::take(&one).is_ok());
+        held.clear();
+        assert!(!SHARES.lock().contains_key(&one));
     }
 
     #[tokio::test]
@@ -146,8 +240,17 @@ mod tests {
         // What is too large by its own word is not read at all.
         let announced = HeaderValue::from(MAX_BODY_BYTES + 1);
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, announced)]);
-        let refused = read_body(&headers, Body::new(Parts { bytes: 0, ends: false })).await;
+        let refused = read_body(&headers, Body::new(Parts { bytes: 0, ends: false }), None).await;
         assert_eq!(refused.err().map(|denied| denied.status), Some(StatusCode::PAYLOAD_TOO_LARGE));
+
+        // One token has one turn.
+        let share = Share::take(&TokenId::new("large").expect("a name")).ok().expect("its share");
+        let turn = read_of(Some(&share), SMALL_BODY_BYTES + 1, true).await.expect("its turn");
+        let second = read_of(Some(&share), SMALL_BODY_BYTES + 1, true).await;
+        assert_eq!(second.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(read(SMALL_BODY_BYTES + 1, true).await.is_ok(), "it is another one's turn");
+        drop(turn);
+        assert!(read_of(Some(&share), SMALL_BODY_BYTES + 1, true).await.is_ok());
 
         let mut held = Vec::new();
         for _ in 0..LARGE_BODIES {

@@ -1,6 +1,7 @@
 //! The places for the admin server's connections. There are as many as may be open at once. When all are taken, the
 //! connection that has gone longest without a whole request has to go for the next one: so those who open connections and
-//! trickle, or say nothing at all, drive out each other, and not those who have something to say.
+//! trickle, or say nothing at all, drive out each other, and not those who have something to say. Whose body is still on
+//! its way has to go when there is nobody without even a head.
 
 use super::limits::CONNECTIONS;
 use parking_lot::Mutex;
@@ -15,11 +16,20 @@ pub(super) struct Places {
     idle: Mutex<Idle>,
 }
 
-/// The connections that have no whole request, by when that began.
+/// The connections that have no whole request, by what is missing, and by when that began.
 #[derive(Debug, Default)]
 struct Idle {
     next: u64,
-    waiting: BTreeMap<u64, Arc<Notify>>,
+    waiting: BTreeMap<Number, Arc<Notify>>,
+}
+
+type Number = (Missing, u64);
+
+/// What a connection waits for. Who waits for a head goes before who waits for a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    Head,
+    Body,
 }
 
 /// One connection's place.
@@ -28,7 +38,7 @@ pub(super) struct Place {
     places: Arc<Places>,
     leaves: Arc<Notify>,
     /// Under what it waits; `None` while it has a request.
-    number: Mutex<Option<u64>>,
+    number: Mutex<Option<Number>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -57,12 +67,26 @@ impl Places {
 impl Place {
     /// The connection has no request, and may have to leave.
     pub(super) fn wait_for_request(&self) {
+        self.wait_for(Missing::Head);
+    }
+
+    /// The connection has a request whose body is to come, and may have to leave.
+    pub(super) fn wait_for_body(&self) {
+        self.wait_for(Missing::Body);
+    }
+
+    /// Whether what the connection waits for is a body: it is owed an answer then.
+    pub(super) fn waits_for_body(&self) -> bool {
+        matches!(*self.number.lock(), Some((Missing::Body, _)))
+    }
+
+    fn wait_for(&self, missing: Missing) {
         if !self.has_request() {
             return;
         }
         let mut idle = self.places.idle.lock();
         idle.next += 1;
-        let number = idle.next;
+        let number = (missing, idle.next);
         idle.waiting.insert(number, self.leaves.clone());
         *self.number.lock() = Some(number);
     }
@@ -115,6 +139,32 @@ mod tests {
         assert!(!has_to_leave(&inside[0]).await && !has_to_leave(&inside[1]).await && !has_to_leave(&inside[3]).await);
         inside.remove(2);
         assert!(entering.await.expect("it ends"));
+    }
+
+    #[tokio::test]
+    async fn who_has_a_head_goes_after_those_without() {
+        let places = Places::new();
+        let mut inside = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let place = places.enter().await.expect("a place");
+            assert!(place.has_request());
+            place.wait_for_body();
+            inside.push(place);
+        }
+        assert!(inside[1].has_request());
+        inside[1].wait_for_request();
+        for (leaving, owed) in [(1, false), (0, true)] {
+            let entering = tokio::spawn({
+                let places = places.clone();
+                async move { places.enter().await }
+            });
+            inside[leaving].has_to_leave().await;
+            assert_eq!(inside[leaving].waits_for_body(), owed);
+            drop(inside.remove(leaving));
+            let entered = entering.await.expect("it ends").expect("a place");
+            assert!(entered.has_request());
+            inside.push(entered);
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked.
 
-use super::{Denied, authenticate, limits, permit, select};
+use super::{Denied, authenticate, limits, permit, places, select};
 use crate::clock;
 use crate::config::TokenRole;
 use crate::core::id::{NodeId, TokenId};
@@ -16,7 +16,9 @@ use crate::wire::purge::{
     DEFAULT_WAIT_MS, ForgetRequest, LogReply, MAX_WAIT_MS, NodeReply, PurgeReply, PurgeRequest, Wait,
 };
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
         return Err(Denied::forbidden(format!("token {token} may read, not purge")));
     }
     let home = home_of(&node, &snapshot)?;
-    let body = limits::read_body(&head.headers, body).await?;
+    let body = body_in_turn(&head, body, token, role).await?;
     let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(
             format!("the body is not a purge: {error}"),
@@ -54,6 +56,21 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
         proof(home.as_ref(), appended.position, until).await;
     }
     Ok(Json(reply(&node, &snapshot, home.as_ref(), appended, targets)))
+}
+
+/// The body of a request, within the limits of who sends it and of the admin server.
+async fn body_in_turn(head: &Parts, body: Body, token: &TokenId, role: &TokenRole) -> Result<limits::Received, Denied> {
+    let place = head.extensions.get::<Arc<places::Place>>();
+    let share = match role {
+        TokenRole::Admin => None,
+        TokenRole::Purge(_) | TokenRole::Read => Some(limits::Share::take(token)?),
+    };
+    place.inspect(|place| place.wait_for_body());
+    let body = limits::read_body(&head.headers, body, share.as_ref()).await?;
+    if place.is_some_and(|place| !place.has_request()) {
+        return Err(Denied::busy("the admin server has as many connections as it takes".into()));
+    }
+    Ok(body)
 }
 
 /// Tells of the log and of who follows it.
@@ -83,7 +100,7 @@ pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request)
         return Err(Denied::forbidden(format!("token {token} may not say who runs: that takes an admin's")));
     }
     let home = home_of(&node, &snapshot)?;
-    let body = limits::read_body(&head.headers, body).await?;
+    let body = body_in_turn(&head, body, token, role).await?;
     let request: ForgetRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(format!("the body names no node: {error}"), "see `purge-cli forget --help`")
     })?;

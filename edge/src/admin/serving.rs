@@ -81,7 +81,7 @@ async fn converse(tcp: TcpStream, place: Arc<Place>, routes: Router, mut stop: w
             ended = std::future::poll_fn(|cx| exchange.poll_without_shutdown(cx)) => break ended,
             () = place.has_to_leave() => {
                 let connection = exchange.into_parts().io.into_inner();
-                if connection.has_heard() {
+                if connection.has_heard() || place.waits_for_body() {
                     connection.refuse(StatusCode::SERVICE_UNAVAILABLE, BUSY, "send the request at once, or try again");
                 }
                 return;
@@ -107,7 +107,7 @@ async fn converse(tcp: TcpStream, place: Arc<Place>, routes: Router, mut stop: w
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-fn answer(routes: TowerToHyperService<Router>, place: Arc<Place>, request: Request<Incoming>) -> Answering {
+fn answer(routes: TowerToHyperService<Router>, place: Arc<Place>, mut request: Request<Incoming>) -> Answering {
     Box::pin(async move {
         if !place.has_request() {
             let mut response = Response::new(Body::empty());
@@ -115,6 +115,7 @@ fn answer(routes: TowerToHyperService<Router>, place: Arc<Place>, request: Reque
             return Ok(with_close(response));
         }
         let has_body = !request.body().is_end_stream();
+        request.extensions_mut().insert(place.clone());
         let response = routes.call(request).await?;
         if response.extensions().get::<KeepsPlace>().is_none() {
             place.wait_for_request();

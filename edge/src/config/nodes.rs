@@ -62,7 +62,7 @@ pub struct Node {
 pub(super) fn read_pops(root: &Section<'_>) -> Vec<Pop> {
     let mut pop_names = Unique::new("PoP");
     let mut node_names = Unique::new("node");
-    let mut listeners = Unique::new("listener");
+    let mut addresses = Unique::new("listener");
     let sections = root.sections("pops");
     if sections.is_empty() {
         root.missing("pops", "write a [[pops]] with at least one [[pops.nodes]]");
@@ -78,14 +78,14 @@ pub(super) fn read_pops(root: &Section<'_>) -> Vec<Pop> {
         if nodes.is_empty() {
             pop.missing("nodes", "write at least one [[pops.nodes]] under the PoP");
         }
-        let nodes = nodes.into_iter().filter_map(|node| read_node(node, &mut node_names, &mut listeners)).collect();
+        let nodes = nodes.into_iter().filter_map(|node| read_node(node, &mut node_names, &mut addresses)).collect();
         pop.finish();
         Some(Pop { id: id?.0, region, latitude: latitude?, longitude: longitude?, nodes })
     };
     sections.into_iter().filter_map(read).collect()
 }
 
-fn read_node(node: Section<'_>, names: &mut Unique, listeners: &mut Unique) -> Option<Node> {
+fn read_node(node: Section<'_>, names: &mut Unique, addresses: &mut Unique) -> Option<Node> {
     let id = node.needed("id", "name the node, as in id = \"fra-1\"");
     let id = id.and_then(|at| checked(&node, &at, NodeId::new)).inspect(|(id, at)| names.add(&node, id.as_str(), at));
     let role = match node.text("role") {
@@ -99,8 +99,10 @@ fn read_node(node: Section<'_>, names: &mut Unique, listeners: &mut Unique) -> O
             }
         },
     };
-    let public = read_address(&node, "public", "listen", listeners);
-    let admin = read_address(&node, "admin", "admin_listen", listeners);
+    // What others use is unique in the fleet; what is bound is, on the node's own machine.
+    let mut bound = Unique::new("listener");
+    let public = read_address(&node, "public", "listen", addresses, &mut bound);
+    let admin = read_address(&node, "admin", "admin_listen", addresses, &mut bound);
     let memory = node.size("memory").map(|at| at.value);
     node.finish();
     let ((public, listen), (admin, admin_listen)) = (public?, admin?);
@@ -112,6 +114,7 @@ fn read_address(
     node: &Section<'_>,
     key: &'static str,
     listen_key: &'static str,
+    addresses: &mut Unique,
     listeners: &mut Unique,
 ) -> Option<(String, SocketAddr)> {
     let public = node.needed(key, "write the address that others use, as in \"192.0.2.7:8080\"");
@@ -121,10 +124,13 @@ fn read_address(
         node.reject(&public, "is not an address", "write host:port, as in \"192.0.2.7:8080\"");
         return None;
     };
+    // Port 0 is another port each time.
+    let is_shared = !name.ends_with(":0") && !addresses.is_new(node, &name.to_ascii_lowercase(), &public);
     let bound = listen.as_ref().unwrap_or(&public);
     match bound.value.parse::<SocketAddr>() {
         Ok(address) => {
-            if address.port() != 0 {
+            // Told once that it is there twice.
+            if address.port() != 0 && !(is_shared && listen.is_none()) {
                 listeners.add(node, &address.to_string(), bound);
             }
             Some((name, address))
@@ -177,9 +183,16 @@ impl Unique {
     }
 
     pub(super) fn add(&mut self, section: &Section<'_>, name: &str, at: &At<&str>) {
-        if let Some(first) = self.seen.insert(name.to_owned(), at.key.clone()) {
+        self.is_new(section, name, at);
+    }
+
+    /// Adds a name, and says whether it was not there before.
+    fn is_new(&mut self, section: &Section<'_>, name: &str, at: &At<&str>) -> bool {
+        let first = self.seen.insert(name.to_owned(), at.key.clone());
+        if let Some(first) = &first {
             let what = format!("there is a {} of this name already, at {first}", self.what);
             section.reject(at, what, "each needs its own");
         }
+        first.is_none()
     }
 }

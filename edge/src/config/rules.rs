@@ -24,6 +24,8 @@ fn read_match(section: Section<'_>) -> Match {
         let good = at.value.starts_with(['/', '*']);
         if !good {
             section.reject(&at, "matches no path", "begin it with \"/\" or \"*\"");
+        } else if at.value.contains(['?', '#']) {
+            section.reject(&at, "matches no path, which ends before the query", "leave out \"?\" and what follows it");
         }
         good.then(|| Glob::new(at.value))
     });

@@ -146,6 +146,39 @@ fn check_site(more: &str, want: &[&str]) {
 }
 
 #[test]
+fn addresses_are_the_fleets_and_binds_the_machines() {
+    let nodes = |second: &str| {
+        let first = "public = \"203.0.113.7:80\", listen = \"0.0.0.0:80\", admin = \"10.0.0.7:9090\", admin_listen = \"0.0.0.0:9090\"";
+        format!("nodes = [{{ id = \"fra-1\", {first} }}, {{ id = \"fra-2\", {second} }}]")
+    };
+    let check = |second: &str, want: &[&str]| {
+        check(
+            "nodes = [{ id = \"fra-1\", public = \"127.0.0.1:8080\", admin = \"127.0.0.1:9090\" }]",
+            &nodes(second),
+            want,
+        );
+    };
+    let listens = "listen = \"0.0.0.0:80\", admin_listen = \"0.0.0.0:9090\"";
+    check(&format!("public = \"203.0.113.8:80\", admin = \"10.0.0.8:9090\", {listens}"), &[]);
+    check(
+        &format!("public = \"203.0.113.7:80\", admin = \"10.0.0.8:9090\", {listens}"),
+        &["6 pops[0].nodes[1].public: there is a listener of this name already, at pops[0].nodes[0].public"],
+    );
+    check(
+        &format!("public = \"10.0.0.7:9090\", admin = \"10.0.0.8:9090\", {listens}"),
+        &["6 pops[0].nodes[1].public: there is a listener of this name already, at pops[0].nodes[0].admin"],
+    );
+    check(
+        "public = \"203.0.113.8:80\", admin = \"10.0.0.8:9090\", listen = \"0.0.0.0:80\", admin_listen = \"0.0.0.0:80\"",
+        &["6 pops[0].nodes[1].admin_listen: there is a listener of this name already, at pops[0].nodes[1].listen"],
+    );
+    check(
+        "public = \"10.0.0.8:80\", admin = \"10.0.0.8:9090\", admin_listen = \"10.0.0.8:80\"",
+        &["6 pops[0].nodes[1].admin_listen: there is a listener of this name already, at pops[0].nodes[1].public"],
+    );
+}
+
+#[test]
 fn directives_and_tags_stand_in_fields_of_their_own() {
     check_site(
         "targeted_fields = [\"Tidewall-Control\", \"X-CDN\", \"CDN-Cache-Control\", \"Surrogate-Control\"]",
@@ -204,6 +237,10 @@ fn a_rule_does_what_it_says() {
         let want: Vec<&str> = want.iter().map(String::as_str).collect();
         check_site(&format!("[[sites.rules]]\nmatch = {{ {matches} }}\nset = {{ {set} }}"), &want);
     };
+    for path in ["/search?*", "/a#b"] {
+        let matches = format!("path = {path:?}");
+        check(&matches, "pass = true", &["match.path: matches no path, which ends before the query"]);
+    }
     check("", "request_headers = { accept-encoding = \"identity\", cookie = false, authorization = \"x\" }", &[]);
     check(
         "",

@@ -5,7 +5,8 @@
 //!
 //! - A directive that forbids (`no-store`, `private`, `no-cache`, `must-revalidate`, `proxy-revalidate`,
 //!   `no-transform`) counts whatever argument it carries.
-//! - A directive that permits (`public`, `immutable`, `must-understand`) counts only in its exact form.
+//! - A directive that permits (`public`, `immutable`, `must-understand`) counts only in its exact form, and so does one
+//!   that forbids or limits where it permits something as well (§3.5).
 //! - A duration that can't be read is zero, "encouraged" by §4.2.1 for `max-age`. Of several, the smallest counts:
 //!   §4.2.1 offers the first or "stale", and the smallest is never more than the first.
 //! - A duration too large is 2³¹ seconds (§1.2.2).
@@ -76,6 +77,9 @@ pub struct ResponseDirectives {
     pub proxy_revalidate: bool,
     /// `must-understand`, §5.2.2.3: `no-store` is for caches that don't know the status.
     pub must_understand: bool,
+    /// `public`, `must-revalidate` or `s-maxage`, in the form that each must have: what was had with credentials may be
+    /// shared (§3.5).
+    pub shares_authorized: bool,
     /// `no-transform`, §5.2.2.6.
     pub no_transform: bool,
     /// `immutable`, RFC 8246.
@@ -129,6 +133,11 @@ impl ResponseDirectives {
     }
 
     fn take(&mut self, directive: &Directive<'_>) {
+        self.shares_authorized |= match directive.name.as_str() {
+            "public" | "must-revalidate" => directive.is_exact_flag(),
+            "s-maxage" => directive.readable_delta().is_some(),
+            _ => false,
+        };
         match directive.name.as_str() {
             "no-store" => self.no_store = true,
             "no-cache" => widen(&mut self.no_cache, directive.scope()),
@@ -151,6 +160,7 @@ impl ResponseDirectives {
     fn distrust(&mut self) {
         self.no_cache = Some(FieldScope::Whole);
         self.public = false;
+        self.shares_authorized = false;
         self.must_understand = false;
         self.immutable = false;
     }

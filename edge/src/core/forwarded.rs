@@ -1,7 +1,7 @@
 //! What an intermediary tells the next hop about the way so far: `Forwarded` (RFC 7239), its older relatives
 //! `X-Forwarded-*`, `Via` (RFC 9110 §7.6.3), and `CDN-Loop` (RFC 8586).
 
-use super::cache_control::fields::{Member, Quoting, is_tchar, is_token, list_members, set_text};
+use super::cache_control::fields::{Member, Quoting, is_tchar, is_token, list_members, set_text, trim_ows};
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 use std::net::IpAddr;
@@ -119,18 +119,27 @@ pub enum Loop {
 /// How often a request has passed this CDN, against how often it may. Other CDNs' members don't count, and neither do
 /// parameters.
 pub fn detect_loop(request: &HeaderMap, cdn: &str, most_passes: usize) -> Loop {
-    let is_ours = |bytes: &[u8]| {
-        let id = bytes.split(|&byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or_default();
-        id.eq_ignore_ascii_case(cdn.as_bytes())
-    };
-    let passes = list_members(request, &CDN_LOOP).filter(|member| is_ours(member.bytes)).count();
+    let passes = list_members(request, &CDN_LOOP).filter(|member| is_of(cdn, member.bytes)).count();
     if passes > most_passes { Loop::Detected { passes } } else { Loop::None }
 }
 
-/// Appends this CDN to the `CDN-Loop` of a request that goes upstream. The field is never begun anew: that is what
-/// makes loops visible (RFC 8586 §2).
-pub fn append_cdn_loop(request: &mut HeaderMap, cdn: &str) {
-    append(request, &CDN_LOOP, Trail::Append, &token_of(cdn));
+/// Whether a member of `CDN-Loop` is this CDN's.
+fn is_of(cdn: &str, member: &[u8]) -> bool {
+    let id = member.split(|&byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or_default();
+    id.eq_ignore_ascii_case(cdn.as_bytes())
+}
+
+/// Whether `CDN-Loop` has this CDN's member with this word: the request has been where [`append_cdn_loop`] put it.
+pub fn has_passed(request: &HeaderMap, cdn: &str, word: &str) -> bool {
+    let is_word = |parameter: &[u8]| trim_ows(parameter).strip_prefix(b"w=") == Some(word.as_bytes());
+    list_members(request, &CDN_LOOP)
+        .any(|member| is_of(cdn, member.bytes) && member.bytes.split(|&byte| byte == b';').skip(1).any(is_word))
+}
+
+/// Appends this CDN to the `CDN-Loop` of a request that goes upstream, with a word (a token) by which whoever appends it
+/// knows it again. The field is never begun anew: that is what makes loops visible (RFC 8586 §2).
+pub fn append_cdn_loop(request: &mut HeaderMap, cdn: &str, word: &str) {
+    append(request, &CDN_LOOP, Trail::Append, &format!("{};w={word}", token_of(cdn)));
 }
 
 /// Puts `member` behind what the field holds, as one line; or in its place, when the trail begins here or the whole

@@ -5,6 +5,7 @@
 
 use crate::core::log::Position;
 use crate::core::purge::Fence;
+use crate::core::rules::{self, Rule};
 
 /// What a request to the tier above says of purges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub enum Turn {
 /// says whether it has waited for records already.
 pub fn turn(asked: Asked, applied: Position, has_waited: bool) -> Turn {
     match () {
+        () if !rules::on(Rule::AskedIsHeeded) => Turn::Serve,
         () if asked.past_caches => Turn::GoPast,
         () if applied >= asked.valid_to => Turn::Serve,
         () if has_waited => Turn::GoPast,
@@ -65,7 +67,9 @@ pub enum Answer {
 /// What an answer is worth that says to be valid up to `replied`. `fence` was sampled before the question was sent.
 pub fn answer(asked: Asked, replied: Option<Position>, fence: Fence) -> Answer {
     match replied {
-        Some(replied) if replied >= asked.valid_to => Answer::Valid(fence.answered_at(replied)),
+        Some(replied) if replied >= asked.valid_to || !rules::on(Rule::ReplyBelowDiscarded) => {
+            Answer::Valid(fence.answered_at(replied))
+        }
         Some(_) | None if asked.past_caches => Answer::Useless,
         Some(_) | None => Answer::AskAgain,
     }

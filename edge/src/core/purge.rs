@@ -20,7 +20,7 @@ mod selector;
 mod tests;
 
 pub use fence::Fence;
-pub use index::{Arrival, Index};
+pub use index::{Arrival, Index, Look};
 pub use mark::Mark;
-pub use order::{MAX_PREFIX_LENGTHS, MAX_RULES, SWEEP_AT};
+pub use order::{Limits, MAX_PREFIX_LENGTHS, MAX_RULES, SWEEP_AT};
 pub use selector::{MAX_PREFIX_BYTES, Mode, Selector, SelectorError, Subject};

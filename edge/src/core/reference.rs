@@ -1,7 +1,7 @@
 //! URI references in responses, `Location` and `Content-Location`, resolved against the URL of the request (RFC 3986
 //! §5.2, RFC 9110 §8.7 and §10.2.2), as far as they stay with the same origin (RFC 9110 §4.3.1).
 
-use super::url::{Scheme, SiteUrl, normalise_host, split_target, without_port};
+use super::url::{Scheme, SiteUrl, normal_target, normalise_host, without_port};
 
 /// Longest reference that is looked at, in bytes: no request for a longer one would be let in.
 pub const MAX_REFERENCE_BYTES: usize = 8 << 10;
@@ -60,8 +60,8 @@ fn is_host_of(base: &SiteUrl, authority: &str) -> bool {
 }
 
 fn finish(target: &str) -> (String, Option<String>) {
-    let (path, query) = split_target(target);
-    (without_dot_segments(path), query.map(str::to_owned))
+    let (path, query) = normal_target(target);
+    (without_dot_segments(&path), query)
 }
 
 /// Takes `.` and `..` out of an absolute path (RFC 3986 §5.2.4).

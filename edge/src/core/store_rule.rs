@@ -143,6 +143,33 @@ impl NoStore {
     }
 }
 
+/// What an answer speaks of that is not stored. The response that was to be validated answers the others' requests as
+/// before, unless it is the resource that has changed (RFC 9111 §4.3.3 has the new one used for the request at hand).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpeaksOf {
+    /// The resource.
+    Resource,
+    /// Who asked: another one may be answered.
+    Requester,
+    /// How it was asked, and when.
+    Request,
+    /// The server, which failed.
+    Server,
+}
+
+impl SpeaksOf {
+    /// By an answer's status.
+    pub fn by_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 | 405 | 410 | 451 => Self::Resource,
+            401..=403 => Self::Requester,
+            400..=499 => Self::Request,
+            500.. => Self::Server,
+            _ => Self::Resource,
+        }
+    }
+}
+
 /// Whether a shared cache may store `resp`, obtained by `req` (RFC 9111 §3).
 ///
 /// Also asked after a validation, with the merged head: an origin may say `private` in a 304.
@@ -243,7 +270,8 @@ fn refused_by_response(
     if directives.private == Some(FieldScope::Whole) {
         return Some(NoStore::Private);
     }
-    if req.headers.contains_key(header::AUTHORIZATION) && !shares_despite_authorization(directives) {
+    // RFC 9111 §3.5. The site's own rules don't count: only the origin knows what its authorization protects.
+    if req.headers.contains_key(header::AUTHORIZATION) && !directives.shares_authorized {
         return Some(NoStore::Authorization);
     }
     let sets_cookie = COOKIE_SETTERS.iter().any(|name| {
@@ -303,11 +331,6 @@ fn has_stale_window(directives: &ResponseDirectives, policy: &StorePolicy) -> bo
     !forbidden
         && (window(directives.stale_while_revalidate, lifetime.default_stale_while_revalidate)
             || window(directives.stale_if_error, lifetime.default_stale_if_error))
-}
-
-/// RFC 9111 §3.5. The site's own rules don't count: only the origin knows what its authorization protects.
-fn shares_despite_authorization(directives: &ResponseDirectives) -> bool {
-    directives.public || directives.must_revalidate || directives.s_maxage.is_some()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

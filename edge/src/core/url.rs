@@ -211,8 +211,39 @@ pub fn target_authority(target: &str) -> Option<&str> {
     rest.split(['/', '?', '#']).next()
 }
 
+/// Path and query of a request target in origin form, each in its one form (RFC 3986 §6.2.2.1, §6.2.2.2): what needs no
+/// percent-encoding has none, and the others have upper-case digits. URLs that differ in no more are one URL, to the key, to
+/// purges and to the origin. Dots in a path stay, since what they mean is the origin's business.
+pub fn normal_target(target: &str) -> (String, Option<String>) {
+    let (path, query) = split_target(target);
+    (normal_escapes(path), query.map(normal_escapes))
+}
+
+/// A text with a `%` that begins no escape is no URL's, and stays as it is: taking out the escapes beside it could make new
+/// ones.
+fn normal_escapes(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut out = String::with_capacity(text.len());
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let Some((byte, rest)) = escaped(piece) else { return text.to_owned() };
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
+/// The byte that two hexadecimal digits stand for, and what follows them.
+fn escaped(piece: &str) -> Option<(u8, &str)> {
+    let digits = piece.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    Some((u8::from_str_radix(digits, 16).ok()?, &piece[2..]))
+}
+
 /// Splits a request target in origin form into path and query; drops a fragment, which no client should send.
-pub fn split_target(target: &str) -> (&str, Option<&str>) {
+fn split_target(target: &str) -> (&str, Option<&str>) {
     let target = target.split('#').next().unwrap_or("");
     match target.split_once('?') {
         Some((path, query)) => (if path.is_empty() { "/" } else { path }, Some(query)),
@@ -274,6 +305,28 @@ mod tests {
         check(&sorted, Some("&&"), None);
         let kept = QueryRule { sort: false, keep: Some(vec!["page".into()]), drop: vec![] };
         check(&kept, Some("x=1&page=2"), Some("page=2"));
+    }
+
+    #[test]
+    fn equivalent_urls_are_one() {
+        let check = |target: &str, want: (&str, Option<&str>)| {
+            let (path, query) = normal_target(target);
+            assert_eq!((path.as_str(), query.as_deref()), want, "{target:?}");
+        };
+        check("/%7Eu/%61?%62=%63", ("/~u/a", Some("b=c")));
+        check("/a%2fb%2Fc%20d", ("/a%2Fb%2Fc%20d", None));
+        check("/%25%36%31", ("/%2561", None));
+        check("/%2561", ("/%2561", None));
+        check("/100%?x=%61&y=%4", ("/100%", Some("x=%61&y=%4")));
+        check("/%%61", ("/%%61", None));
+        check("/%+1/%\u{e4}x", ("/%+1/%\u{e4}x", None));
+        check("/a/%2e%2E/b", ("/a/../b", None));
+        check("/%C3%a4#%61", ("/%C3%A4", None));
+        // What it makes is what it makes of that.
+        for target in ["/%25%36%31", "/%%36%31", "/%7E%2f?%3d", "/%2%35"] {
+            let once = normal_escapes(target);
+            assert_eq!(normal_escapes(&once), once, "{target}");
+        }
     }
 
     #[test]

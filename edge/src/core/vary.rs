@@ -7,7 +7,7 @@ mod language;
 
 pub use language::{is_most_wanted, most_wanted_language, normalise_accept_language, sole_language};
 
-use super::cache_control::fields::{line_members, list_members, set_text, trim_ows};
+use super::cache_control::fields::{Quoting, line_members, line_parts, list_members, set_text, trim_ows};
 use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 use thiserror::Error;
@@ -149,10 +149,11 @@ impl VaryRule {
     /// The key of the variant that a request selects: 128 bits of BLAKE3 over the rule's names and the request's values,
     /// each with its length before it.
     ///
-    /// The values are normalised as RFC 9111 §4.1 allows: lines of one name are joined, and whitespace around commas
-    /// outside quoted strings doesn't count, nor do empty members; `Accept-Language` is compared without regard to
-    /// case and whitespace (RFC 4647 §2); `Accept-Encoding` as the policy says. A field that is absent differs from one
-    /// that is empty.
+    /// The values are normalised as RFC 9111 §4.1 allows: lines of one name are joined. In lists neither whitespace
+    /// around commas outside quoted strings counts nor do empty members; in fields that are not known, such whitespace
+    /// alone doesn't; fields that are known to be no lists are compared as they stand. `Accept-Language` is compared
+    /// without regard to case and whitespace (RFC 4647 §2); `Accept-Encoding` as the policy says. A field that is absent
+    /// differs from one that is empty.
     pub fn variant_key(&self, request_headers: &HeaderMap, policy: VaryPolicy) -> VariantKey {
         self.key_in(request_headers, policy, None)
     }
@@ -282,22 +283,53 @@ fn weight(parameter: &[u8]) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// All lines of a field as one value: members joined by single commas. `None` when there is no line.
+/// Request fields whose values are lists (RFC 9110 §5.6.1), in which empty members mean nothing; and those that begin with
+/// `accept`.
+const LISTS: [&str; 14] = [
+    "a-im",
+    "cache-control",
+    "cdn-loop",
+    "content-encoding",
+    "content-language",
+    "expect",
+    "forwarded",
+    "if-match",
+    "if-none-match",
+    "pragma",
+    "prefer",
+    "te",
+    "via",
+    "x-forwarded-for",
+];
+
+/// Request fields in whose values a comma separates nothing.
+const NO_LISTS: [&str; 8] =
+    ["authorization", "cookie", "cookie2", "from", "origin", "referer", "user-agent", "x-requested-with"];
+
+/// All lines of a field as one value, in which nothing is left that means nothing by the field's syntax. `None` when there
+/// is no line.
 fn joined_value(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    let mut lines = headers.get_all(name).iter().peekable();
-    lines.peek()?;
-    let mut value = Vec::new();
-    for member in lines.flat_map(|line| line_members(line.as_bytes())) {
-        if !value.is_empty() {
-            value.push(b',');
-        }
-        value.extend_from_slice(member.bytes);
-    }
+    let lines = || headers.get_all(name).iter().map(|line| trim_ows(line.as_bytes()));
+    lines().next()?;
+    let is_raw = NO_LISTS.contains(&name.as_str()) || lines().any(|line| !is_quoted_right(line));
+    let mut value = if name.as_str().starts_with("accept") || LISTS.contains(&name.as_str()) {
+        let members: Vec<&[u8]> = lines().flat_map(line_members).map(|member| member.bytes).collect();
+        members.join(&b","[..])
+    } else if is_raw {
+        lines().collect::<Vec<_>>().join(&b", "[..])
+    } else {
+        let parts: Vec<&[u8]> = lines().flat_map(line_parts).map(|part| part.bytes).collect();
+        parts.join(&b","[..])
+    };
     if *name == header::ACCEPT_LANGUAGE {
         value.retain(|byte| !matches!(byte, b' ' | b'\t'));
         value.make_ascii_lowercase();
     }
     Some(value)
+}
+
+fn is_quoted_right(line: &[u8]) -> bool {
+    line_parts(line).all(|part| part.quoting == Quoting::Closed)
 }
 
 #[cfg(test)]

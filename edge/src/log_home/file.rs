@@ -66,7 +66,7 @@ fn error(path: &Path, doing: &'static str, cause: impl Into<Cause>) -> LogError 
 
 /// Any of the database's errors as the one that holds them all.
 fn db<T, E: Into<redb::Error>>(result: Result<T, E>) -> Result<T, Cause> {
-    result.map_err(|error| Cause::Database(error.into()))
+    result.map_err(|error| Cause::Database(Box::new(error.into())))
 }
 
 fn head_of(home: &Home) -> Head {

@@ -4,16 +4,17 @@
 use super::context::{Context, Pass};
 use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::forwarded::{Loop, detect_loop};
+use crate::core::cache_control::fields::{is_token, named_in_connection};
+use crate::core::forwarded::{Loop, detect_loop, has_passed};
 use crate::core::hop::{Turn, turn};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
-use crate::core::url::{Scheme, SiteUrl, normalise_host, split_target, target_authority};
+use crate::core::url::{Scheme, SiteUrl, normal_target, normalise_host, target_authority};
 use crate::node::{NodeState, Standing};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -22,6 +23,12 @@ use std::time::Duration;
 /// Methods that are not passed on: tunnels, echoes of credentials, and the purge methods of other caches, which must
 /// not look as if they had worked.
 const REFUSED_METHODS: [&str; 6] = ["CONNECT", "TRACE", "TRACK", "PURGE", "PURGEKEYS", "BAN"];
+
+/// Fields that Connection may not name (RFC 9110 §7.6.1: a sender must not, if they are meant for all recipients).
+const KEPT_ALWAYS: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
+/// Most that Connection may name.
+const MAX_CONNECTION_OPTIONS: usize = 9;
 
 /// How often a request may have passed this CDN before: once for each tier below a shield, and one to spare.
 const MAX_PASSES: usize = 2;
@@ -42,8 +49,10 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if session.subrequest_ctx.is_some() {
         // A refresh in the background is the node's own request, whoever's it repeats: what that client says of caching
         // must neither keep its response out of the store nor have a tier above refuse it.
+        let named = named_in_connection(&session.req_header().headers);
         for name in [header::CACHE_CONTROL, header::PRAGMA] {
-            for value in session.req_header().headers.get_all(&name) {
+            // What concerns one connection alone doesn't go up at all.
+            for value in session.req_header().headers.get_all(&name).iter().filter(|_| !named.contains(&name)) {
                 ctx.set_aside.append(&name, value.clone());
             }
             session.req_header_mut().remove_header(&name);
@@ -53,6 +62,9 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     ctx.request_id = node.request_id();
     // First of all: a tier is told of purges whatever else becomes of its request.
     ctx.tier = hop_of(request, &ctx.snapshot);
+    if !is_good_connection(&request.headers) {
+        return Err(Refusal::BAD_CONNECTION);
+    }
     let standing = node.standing();
     if standing == Standing::Starting {
         return Err(Refusal::STARTING);
@@ -70,8 +82,6 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if !is_path {
         return Err(Refusal::BAD_TARGET);
     }
-    let passed = usize::from(ctx.tier.is_some());
-    ctx.is_back = detect_loop(&request.headers, CDN_NAME, passed) != Loop::None;
     let scheme = match &ctx.tier {
         Some(hop) => hop.scheme,
         None if over_tls => Scheme::Https,
@@ -89,8 +99,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         return Err(Refusal::LARGE_BODY);
     }
     ctx.directives = site.site.client_directives.heeded(&RequestDirectives::from_headers(&request.headers));
-    let (path, query) = split_target(target);
-    ctx.rules = site_rule::for_request(&site.site.rules, path, &request.headers);
+    let (path, query) = normal_target(target);
+    ctx.rules = site_rule::for_request(&site.site.rules, &path, &request.headers);
     ctx.pass = if ctx.rules.pass == Some(true) {
         Some(Pass::SiteRule)
     } else if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -104,8 +114,9 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     } else {
         None
     };
-    let query = site.site.query.apply(query);
-    let url = SiteUrl { site: site.site.id.clone(), scheme, host, path: path.to_owned(), query };
+    let query = site.site.query.apply(query.as_deref());
+    let url = SiteUrl { site: site.site.id.clone(), scheme, host, path, query };
+    ctx.is_back = has_passed(&request.headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     ctx.target = Some((url, site));
     Ok(())
 }
@@ -150,6 +161,20 @@ pub(super) async fn keep_up(node: &NodeState, ctx: &mut Context) {
             },
         }
     }
+}
+
+/// Whether Pingora will take a request's Connection field upwards: what names a field that it may not, or more than
+/// [`MAX_CONNECTION_OPTIONS`], is refused there, too late to tell what was wrong.
+fn is_good_connection(headers: &HeaderMap) -> bool {
+    let options: Vec<&[u8]> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| !option.is_empty())
+        .collect();
+    let is_kept = |option: &[u8]| KEPT_ALWAYS.iter().any(|name| option.eq_ignore_ascii_case(name.as_bytes()));
+    options.len() <= MAX_CONNECTION_OPTIONS && options.iter().all(|option| is_token(option) && !is_kept(option))
 }
 
 /// Counts a request body that did not announce its length.

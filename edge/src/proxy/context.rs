@@ -4,7 +4,7 @@ use super::diagnosis::Fault;
 use super::posting::Posting;
 use crate::config::RangeMiss;
 use crate::core::cache_control::RequestDirectives;
-use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::cache_control::fields::remove_hop_by_hop_of_request;
 use crate::core::hop::Asked;
 use crate::core::partial::asks_for_one_range;
 use crate::core::purge::{Fence, Subject};
@@ -70,6 +70,8 @@ pub(super) struct Upstream {
     pub(super) asked: Option<Asked>,
     /// The tier above is asked past its caches.
     pub(super) past_caches: bool,
+    /// How many interim responses came before it.
+    pub(super) interims: usize,
     /// The status that came back.
     pub(super) status: Option<u16>,
     /// The Cache-Status of the tiers above.
@@ -142,14 +144,16 @@ pub struct Context {
     pub(super) request_id: String,
     /// What the tier below says, if the request came from one.
     pub(super) tier: Option<TierHop>,
-    /// The request has passed this CDN before, as more than a tier's request has.
+    /// The request has passed this very node before, for the same URL.
     pub(super) is_back: bool,
     pub(super) target: Option<(SiteUrl, Arc<SiteRuntime>)>,
     pub(super) rules: Set,
     /// What the site heeds of the request's own directives.
     pub(super) directives: RequestDirectives,
-    /// What the client says of caching, whose request a refresh in the background repeats.
+    /// What a refresh in the background leaves out of the request that it repeats.
     pub(super) set_aside: HeaderMap,
+    /// The request is a refresh in the background that says nothing of its client, beyond what selects the variant.
+    pub(super) is_bare: bool,
     /// The request is a refresh in the background that came to nothing.
     pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
@@ -181,6 +185,7 @@ impl Context {
             rules: Set::default(),
             directives: RequestDirectives::NONE,
             set_aside: HeaderMap::new(),
+            is_bare: false,
             refresh_failed: false,
             pass: None,
             lookup: None,
@@ -252,7 +257,7 @@ impl Context {
         // Variants are told apart by what the tier above is sent, not by what the client said.
         let mut sent = request.clone();
         sent.extend(self.set_aside.clone());
-        remove_hop_by_hop(&mut sent);
+        remove_hop_by_hop_of_request(&mut sent);
         if self.rules.strip_cookies == Some(true) {
             sent.remove(http::header::COOKIE);
         }

@@ -1,5 +1,6 @@
 //! What went wrong with an exchange: Pingora's errors in the words of RFC 9209.
 
+use super::upstreaming::UNKNOWN_CODING;
 use crate::core::proxy_status::ProxyError;
 use crate::upstream::PeerError;
 use pingora::{Error, ErrorType};
@@ -51,6 +52,7 @@ pub(super) fn diagnose(error: &Error, received_status: Option<u16>) -> Option<Pr
         // The names are Pingora's, which keeps the constants to itself.
         ErrorType::Custom("PrematureBodyEnd") => ProxyError::HttpResponseIncomplete,
         ErrorType::Custom("InvalidChunk" | "InvalidTrailerEnd") => ProxyError::HttpResponseTransferCoding,
+        etype if *etype == UNKNOWN_CODING => ProxyError::HttpResponseTransferCoding,
         ErrorType::InvalidHTTPHeader if is_large(&error.to_string()) => ProxyError::HttpResponseHeaderSectionSize,
         _ => ProxyError::HttpProtocolError,
     })

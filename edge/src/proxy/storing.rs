@@ -4,6 +4,7 @@ use super::context::{Context, Refetch};
 use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::effective_directives;
+use crate::core::cache_control::fields::named_in_connection;
 use crate::core::cache_groups::{CACHE_GROUPS, Groups, read_groups};
 use crate::core::freshness::Freshness;
 use crate::core::partial::Part;
@@ -11,7 +12,7 @@ use crate::core::purge::Subject;
 use crate::core::reuse::Reuse;
 use crate::core::site_rule;
 use crate::core::store_rule::{
-    COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, Store, StorePolicy, may_store, stored_head,
+    COOKIE_SETTERS, NoStore, RequestHead, ResponseHead, SpeaksOf, Store, StorePolicy, may_store, stored_head,
 };
 use crate::core::tags::read_tags;
 use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects, update_of};
@@ -75,12 +76,12 @@ pub(super) fn decide(
             let plan = fetched(session, response, ctx);
             match &plan {
                 Ok(plan) => ctx.upstream.withheld = withheld(&response.headers, &plan.head, ctx),
-                Err(reason) if ends_what_is_stored(*reason, response.status) => {
+                Err(reason) => {
                     // It takes the place of what was to be validated (RFC 9111 §4.3.3), which must not stand in for a
                     // later error.
-                    lookup.found().iter().for_each(|stored| node.store.forget(stored));
+                    let ends = |stored: &Arc<Entry>| ends_what_is_stored(*reason, response.status, session, stored);
+                    lookup.found().iter().filter(|stored| ends(stored)).for_each(|stored| node.store.forget(stored));
                 }
-                Err(_) => {}
             }
             plan.and_then(|plan| match node.store.has_room(plan.content_length) {
                 true => Ok(plan),
@@ -106,7 +107,9 @@ pub(super) fn decide(
                     ctx.upstream.refetch = Refetch::Due;
                 }
             }
-            refreshing::failed(node, session, ctx);
+            if !reason.is_the_requests_own() {
+                refreshing::failed(node, session, ctx);
+            }
             ctx.no_store = Some(reason);
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
@@ -114,9 +117,14 @@ pub(super) fn decide(
 }
 
 /// Whether a response that is not stored is the last word on what is stored: an answer of the origin's, and not one to the
-/// request alone.
-fn ends_what_is_stored(reason: NoStore, status: StatusCode) -> bool {
-    !status.is_server_error() && !reason.is_the_requests_own() && reason != NoStore::OneRequests
+/// request alone. Who asks is refused for everybody if the request said nothing of who it is.
+fn ends_what_is_stored(reason: NoStore, status: StatusCode, session: &Session, stored: &Entry) -> bool {
+    let speaks_of_all = match SpeaksOf::by_status(status) {
+        SpeaksOf::Resource => true,
+        SpeaksOf::Requester => refreshing::is_anybodys(session, stored),
+        SpeaksOf::Request | SpeaksOf::Server => false,
+    };
+    speaks_of_all && !reason.is_the_requests_own() && reason != NoStore::OneRequests
 }
 
 /// What is stored of a response that was fetched.
@@ -184,7 +192,8 @@ fn withheld(received: &HeaderMap, kept: &HeaderMap, ctx: &Context) -> HeaderMap 
     let Ok(site) = ctx.site() else { return withheld };
     let directives = effective_directives(received, &site.store.lifetime.target_list);
     let cookies = COOKIE_SETTERS.map(header::HeaderName::from_static);
-    for name in directives.listed_fields().chain(&cookies) {
+    let named = named_in_connection(received);
+    for name in directives.listed_fields().chain(&cookies).filter(|name| !named.contains(name)) {
         // A name may be listed more than once.
         if !kept.contains_key(name) && !withheld.contains_key(name) {
             for line in received.get_all(name) {
@@ -241,6 +250,7 @@ pub(super) fn plan(
         vary,
         part: None,
         content_length: content_length.filter(|_| has_body),
+        authorized: request.contains_key(header::AUTHORIZATION),
     })
 }
 
@@ -251,13 +261,31 @@ pub(super) fn remove_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether somebody is there for the rest of a response: the store, or a reader.
+/// Whether somebody is there for the rest of a response: the store, while its end can be waited for, or a reader.
 pub(super) fn still_wanted(ctx: &Context) -> Result<()> {
-    let fill: Option<Arc<Entry>> = ctx.lookup.as_ref().and_then(|lookup| lookup.own_fill());
-    if fill.is_some_and(|fill| fill.body.is_abandoned()) {
-        return Err(Error::new_down(ErrorType::ConnectionClosed).more_context("too large to be kept, and unread"));
+    let Some(lookup) = &ctx.lookup else { return Ok(()) };
+    let Some(fill) = lookup.own_fill() else { return Ok(()) };
+    if ctx.head_only || lookup.left().is_some() {
+        fill.body.forget_own_reader();
+    }
+    if fill.body.is_abandoned(clock::monotonic()) {
+        return Err(unread());
     }
     Ok(())
+}
+
+/// The client has gone, and Pingora goes on for the store.
+pub(super) fn client_left(ctx: &Context) {
+    let Some(lookup) = &ctx.lookup else { return };
+    lookup.set_left(clock::monotonic());
+    if let Some(fill) = lookup.own_fill() {
+        fill.body.forget_own_reader();
+    }
+}
+
+/// The error of an exchange that is ended because nobody wants the rest.
+pub(super) fn unread() -> Box<Error> {
+    Error::new_down(ErrorType::ConnectionClosed).more_context("unread, and not worth waiting for")
 }
 
 /// A rule's lifetime is the site's default for responses that say nothing, and replaces what others say.

@@ -2,10 +2,11 @@
 
 use super::context::{Context, RangeUp, Refetch};
 use super::downstream::{DATE_FIELD, is_interim};
+use super::storing::unread;
 use super::{posting, refreshing};
 use crate::clock;
 use crate::config::Role;
-use crate::core::cache_control::fields::remove_hop_by_hop;
+use crate::core::cache_control::fields::{list_members, parse_digits, remove_hop_by_hop};
 use crate::core::forwarded::{Hop, Proto, Trail, append_cdn_loop, append_via};
 use crate::core::hop::{self, Answer};
 use crate::core::invalidate::invalidated;
@@ -16,14 +17,21 @@ use crate::core::store_rule::{COOKIE_SETTERS, ResponseHead};
 use crate::core::tier::{TIER_FIELD, TierHop, TierReply};
 use crate::core::url::Scheme;
 use crate::node::NodeState;
+use crate::store::body::{REFRESH_PATIENCE, UNREAD_PATIENCE};
 use crate::store::lookup::WantedRange;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::cache::NoCacheReason;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// The transfer codings that there are (RFC 9112 §7). The node asks for none, and takes off chunks alone.
+const CODINGS: [&[u8]; 7] = [b"chunked", b"compress", b"deflate", b"gzip", b"identity", b"x-compress", b"x-gzip"];
+
+/// The body of a response is coded in a way that is not understood.
+pub(super) const UNKNOWN_CODING: ErrorType = ErrorType::Custom("UnknownTransferCoding");
 
 /// The id of a request, through every tier.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,6 +58,10 @@ const UNKEYED_FIELDS: [&str; 16] = [
     "x-client-ip",
     "true-client-ip",
 ];
+
+/// How many interim responses one exchange may have: hints come once or a few times. An endless row of them would hold
+/// the exchange, which no timeout ends while something comes.
+const MAX_INTERIMS: usize = 100;
 
 /// Chooses where to fetch from.
 pub(super) async fn choose(node: &NodeState, session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
@@ -158,6 +170,8 @@ pub(super) fn write_request(
     for (name, value) in ctx.set_aside.iter().filter(|(name, _)| !ctx.leaves_out(name)) {
         headers.append(name, value.clone());
     }
+    // Pingora has removed the other fields of one connection, and what Connection names.
+    headers.remove("proxy-authentication-info");
     // Words of nodes: nobody else says them.
     headers.remove(TIER_FIELD);
     headers.remove(DATE_FIELD);
@@ -174,7 +188,7 @@ pub(super) fn write_request(
     };
     hop.apply(headers, if ctx.tier.is_some() { Trail::Append } else { Trail::StartAnew });
     append_via(headers, received, &node.info.node);
-    append_cdn_loop(headers, CDN_NAME);
+    append_cdn_loop(headers, CDN_NAME, &node.loop_word(&url.cache_key()));
     headers.insert(REQUEST_ID, text(&ctx.request_id)?);
     if ctx.uses_cache() {
         // The variant is chosen by the normalised values, so those are asked for.
@@ -204,6 +218,7 @@ pub(super) fn write_request(
     ctx.counters(node).upstream_request();
     ctx.upstream.sent = Some(clock::now());
     ctx.upstream.status = None;
+    ctx.upstream.interims = 0;
     if let Some(lookup) = &ctx.lookup {
         lookup.set_fetch(node.in_flight.enter(lookup.primary));
         lookup.set_fence(ctx.upstream.fence);
@@ -347,6 +362,53 @@ fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     }
 }
 
+/// Puts the length of a response into its one form (RFC 9110 §8.6), and looks at the coding of its body.
+///
+/// # Errors
+/// Lengths that differ or are none (RFC 9112 §6.3); any coding that there is but `chunked` alone, and that in HTTP/1.0
+/// (§6.1, §7): what would be passed on and stored is not what was meant.
+fn check_framing(response: &mut ResponseHeader) -> Result<()> {
+    let headers = &response.headers;
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        let codings: Vec<&[u8]> =
+            list_members(headers, &header::TRANSFER_ENCODING).map(|coding| coding.bytes).collect();
+        let is = |coding: &[u8], name: &&[u8]| coding.eq_ignore_ascii_case(name);
+        match codings[..] {
+            [coding] if is(coding, &b"chunked".as_slice()) && response.version >= Version::HTTP_11 => {}
+            // No coding at all, as origins write what they have heard of: the body is what comes until the end.
+            [coding] if !CODINGS.iter().any(|known| is(coding, known)) => {}
+            _ => return Err(Error::explain(UNKNOWN_CODING, "a transfer coding that is not understood").into_up()),
+        }
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        let members = list_members(headers, &header::CONTENT_LENGTH);
+        let lengths: Vec<Option<u64>> = members.map(|length| parse_digits(length.bytes)).collect();
+        match lengths[..] {
+            [Some(length), ref others @ ..] if others.iter().all(|other| *other == Some(length)) => {
+                response.insert_header(header::CONTENT_LENGTH, length)?;
+            }
+            _ => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a length that is not one number").into_up()),
+        }
+    }
+    Ok(())
+}
+
+/// Takes an interim response, unless there is no end of them, or nobody has waited for the final one for so long that
+/// it is not worth more.
+fn count_interim(ctx: &mut Context) -> Result<()> {
+    ctx.upstream.interims += 1;
+    if ctx.upstream.interims > MAX_INTERIMS {
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "no end of interim responses").into_up());
+    }
+    let Some(lookup) = &ctx.lookup else { return Ok(()) };
+    let left = lookup.left().map(|left| clock::monotonic().saturating_duration_since(left));
+    let runs = ctx.upstream.sent.map(|sent| clock::now().since(sent)).filter(|_| lookup.is_refresh());
+    match left.is_some_and(|left| left >= UNREAD_PATIENCE) || runs.is_some_and(|runs| runs >= REFRESH_PATIENCE) {
+        true => Err(unread()),
+        false => Ok(()),
+    }
+}
+
 /// Takes from a response what concerns the node, before anybody else sees it.
 pub(super) fn read_response(
     node: &NodeState,
@@ -355,13 +417,22 @@ pub(super) fn read_response(
     ctx: &mut Context,
 ) -> Result<()> {
     if is_interim(response) {
-        return Ok(());
+        return count_interim(ctx);
     }
     ctx.upstream.status = Some(response.status.as_u16());
     if is_unasked(session, response.status, ctx) {
         return Err(unasked());
     }
     read_reply(response, ctx)?;
+    if response.status == StatusCode::NOT_MODIFIED {
+        // It has no body, and what it says of one is not kept.
+        if check_framing(response).is_err() {
+            response.remove_header(&header::TRANSFER_ENCODING);
+            response.remove_header(&header::CONTENT_LENGTH);
+        }
+    } else {
+        check_framing(response)?;
+    }
     sign(node, response);
     if let Some(target) = ctx.upstream.candidates.get(ctx.upstream.at) {
         node.upstreams.record(target, true);

@@ -7,13 +7,17 @@
 //! writer waits for readers that fall more than [`STREAM_WINDOW_BYTES`] behind, so memory stays bounded. The reader that
 //! the fill was started for is not waited for: it runs in the writer's own task, which paces it already. Once no reader
 //! is left the body is abandoned: nobody wants the rest, and it can't be kept.
+//!
+//! One that may still be kept goes on without readers, but not forever: it is abandoned when it has been unread for
+//! longer than its end can be waited for. A response that never ends would hold its connections for good otherwise.
 
+use crate::clock;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Complete bodies are kept in blocks of this size, so that no block keeps a larger network buffer alive, and the
@@ -34,6 +38,21 @@ pub const OWN_WINDOW_BYTES: u64 = 32 << 20;
 /// How long the writer waits for a reader before it cuts it off.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a body of unknown length goes on without a reader. Nothing says that it ends at all: most do within seconds,
+/// and events are sent for as long as somebody listens.
+pub const UNREAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a refresh in the background goes on, which nobody reads from the beginning, if its length is unknown. It has
+/// more time, since it is worth more: there is one for each key at most, and no client's connection waits for it.
+pub const REFRESH_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a body of known length, which ends by itself, goes on without a reader, beside the time that
+/// [`UNREAD_BYTES_PER_SECOND`] gives it: what trickles in more slowly is worth no connection.
+pub const KNOWN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The slowest pace at which a body of known length is taken without a reader.
+pub const UNREAD_BYTES_PER_SECOND: u64 = 64 << 10;
+
 /// Why a body can't be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -52,6 +71,8 @@ pub enum Pace {
     Waited,
     /// It doesn't: the reader runs in the writer's task.
     Own,
+    /// It doesn't, and nobody is at the reader's other end: it is a refresh in the background.
+    Refresh,
 }
 
 /// A body, complete or growing.
@@ -105,6 +126,7 @@ struct Growing {
     announced: u64,
     failed: bool,
     outgrown: bool,
+    unread_since: Option<Instant>,
     readers: HashMap<u64, Place>,
     next_reader: u64,
 }
@@ -117,7 +139,7 @@ struct Place {
 
 impl Growing {
     fn new(announced: Option<u64>) -> Self {
-        Self { announced: announced.unwrap_or(0), ..Self::default() }
+        Self { announced: announced.unwrap_or(0), unread_since: Some(clock::monotonic()), ..Self::default() }
     }
 
     /// Bytes that are in memory now, or will be.
@@ -147,6 +169,28 @@ impl Growing {
     fn forget_who_has_gone(&mut self) {
         let len = self.len;
         self.readers.retain(|_, place| place.pace == Pace::Waited || len - place.at <= OWN_WINDOW_BYTES);
+        self.note_readers();
+    }
+
+    /// Notes since when nobody reads, after readers have come or gone.
+    fn note_readers(&mut self) {
+        let is_read = self.readers.values().any(|place| place.pace != Pace::Refresh);
+        self.unread_since = match self.unread_since {
+            _ if is_read => None,
+            Some(since) => Some(since),
+            None => Some(clock::monotonic()),
+        };
+    }
+
+    /// How long it goes on without a reader.
+    fn patience(&self) -> Duration {
+        let is_refresh = || self.readers.values().any(|place| place.pace == Pace::Refresh);
+        match self.announced {
+            _ if self.outgrown => Duration::ZERO,
+            0 if is_refresh() => REFRESH_PATIENCE,
+            0 => UNREAD_PATIENCE,
+            bytes => KNOWN_PATIENCE + Duration::from_secs(bytes / UNREAD_BYTES_PER_SECOND),
+        }
     }
 }
 
@@ -197,10 +241,20 @@ impl Body {
         self.changed.notify_waiters();
     }
 
-    /// Whether it is too large to be kept, and nobody reads it any more.
-    pub fn is_abandoned(&self) -> bool {
+    /// Whether nobody reads it any more, and it is too large to be kept or its end is not waited for any longer.
+    pub fn is_abandoned(&self, now: Instant) -> bool {
         let growing = self.growing.lock();
-        growing.outgrown && growing.readers.is_empty()
+        growing.unread_since.is_some_and(|since| now.saturating_duration_since(since) >= growing.patience())
+    }
+
+    /// The reader in the writer's own task reads no more: its client has gone, or wants no body.
+    pub fn forget_own_reader(&self) {
+        let mut growing = self.growing.lock();
+        growing.readers.retain(|_, place| place.pace != Pace::Own);
+        growing.note_readers();
+        if growing.outgrown {
+            growing.drop_what_all_have_read();
+        }
     }
 
     /// From now on the body is a stream: what every reader has read is dropped.
@@ -227,6 +281,7 @@ impl Body {
                 for number in late {
                     growing.readers.remove(&number);
                 }
+                growing.note_readers();
                 drop(growing);
                 self.changed.notify_waiters();
             }
@@ -311,6 +366,7 @@ impl BodyReader {
                 let number = growing.next_reader;
                 growing.next_reader += 1;
                 growing.readers.insert(number, Place { at: 0, pace });
+                growing.note_readers();
                 number
             })
         };
@@ -375,7 +431,7 @@ impl BodyReader {
             let rest = chunk.slice((self.offset - begin) as usize..);
             let rest = match self.pace {
                 Pace::Waited => rest,
-                Pace::Own => with_what_follows(rest, growing.chunks.range(at + 1..)),
+                Pace::Own | Pace::Refresh => with_what_follows(rest, growing.chunks.range(at + 1..)),
             };
             let rest = self.take(rest);
             if let Some(place) = self.number.and_then(|number| growing.readers.get_mut(&number)) {
@@ -421,7 +477,10 @@ fn with_what_follows<'c>(part: Bytes, next: impl Iterator<Item = &'c Bytes> + Cl
 impl Drop for BodyReader {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.body.growing.lock().readers.remove(&number);
+            let mut growing = self.body.growing.lock();
+            growing.readers.remove(&number);
+            growing.note_readers();
+            drop(growing);
             self.body.changed.notify_waiters();
         }
     }
@@ -535,12 +594,51 @@ mod tests {
         assert!(BodyReader::new(body.clone(), Pace::Waited).is_none(), "its beginning may be gone");
         drop(joined);
         // The client of the one in the writer's task has gone: it doesn't read, and is not dropped either.
-        while !body.is_abandoned() {
+        while !body.is_abandoned(clock::monotonic()) {
             assert!(body.len() <= OWN_WINDOW_BYTES + (1 << 20));
             body.push(Bytes::from(vec![0; 1 << 20]));
         }
         assert!(body.growing.lock().chunks.is_empty());
         drop(own);
+    }
+
+    /// Checks how long a body goes on once `leave` has left it without readers.
+    #[track_caller]
+    fn check_patience(announced: Option<u64>, pace: Pace, patience: Duration) {
+        let body = Arc::new(Body::growing(&Arc::default(), announced));
+        let own = BodyReader::new(body.clone(), pace).expect("its beginning");
+        let joined = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
+        let long = Duration::from_secs(1_000_000);
+        body.forget_own_reader();
+        assert!(!body.is_abandoned(clock::monotonic() + long), "somebody reads");
+        let before = clock::monotonic();
+        drop(joined);
+        let after = clock::monotonic();
+        assert!(!body.is_abandoned((before + patience).checked_sub(Duration::from_millis(1)).expect("later")));
+        assert!(body.is_abandoned(after + patience), "{announced:?} {pace:?}");
+        let again = BodyReader::new(body.clone(), Pace::Waited).expect("its beginning");
+        assert!(!body.is_abandoned(clock::monotonic() + long), "somebody reads again");
+        drop((own, again));
+    }
+
+    #[test]
+    fn a_body_goes_on_unread_for_as_long_as_its_end_can_be_waited_for() {
+        check_patience(None, Pace::Own, UNREAD_PATIENCE);
+        check_patience(None, Pace::Refresh, REFRESH_PATIENCE);
+        let slow = Duration::from_secs(16);
+        for pace in [Pace::Own, Pace::Refresh] {
+            check_patience(Some(1 << 20), pace, KNOWN_PATIENCE + slow);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_outgrown_refresh_is_abandoned_at_once() {
+        let body = Arc::new(Body::growing(&Arc::default(), None));
+        let _own = BodyReader::new(body.clone(), Pace::Refresh).expect("its beginning");
+        body.push(Bytes::from(vec![0; 1000]));
+        assert!(!body.is_abandoned(clock::monotonic()));
+        body.outgrow();
+        assert!(body.is_abandoned(clock::monotonic()));
     }
 
     #[tokio::test]

@@ -37,6 +37,8 @@ pub struct Entry {
     pub vary: VaryRule,
     /// What of the representation it holds; `None` for all of it. A part's status is 206.
     pub part: Option<Part>,
+    /// Whether it was only ever had with credentials.
+    pub authorized: bool,
 }
 
 impl Entry {

@@ -102,8 +102,13 @@ impl FetchLock {
     }
 
     /// A refresh in the background came to nothing, which was begun after the purge `fence`: the next one waits.
-    pub fn pause_refreshes(&self, key: CacheKey, fence: Fence, now: Instant) {
-        self.pauses.begin(key, fence, now);
+    pub fn pause_refreshes(&self, key: CacheKey, fence: Fence, is_bare: bool, now: Instant) {
+        self.pauses.begin(key, fence, is_bare, now);
+    }
+
+    /// Whether the next refresh of a key is to say nothing of the client that starts it.
+    pub fn refreshes_bare(&self, key: &CacheKey) -> bool {
+        self.pauses.is_next_bare(key)
     }
 
     /// A response was stored.

@@ -11,6 +11,7 @@ use crate::core::vary::{VaryPolicy, VaryRule, is_most_wanted, most_wanted_langua
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// One request's dealings with the store.
 #[derive(Debug)]
@@ -76,6 +77,7 @@ struct State {
     served: Option<Arc<Entry>>,
     collapsed: bool,
     is_refresh: bool,
+    left: Option<Instant>,
     waits_for_nobody: bool,
     only_if_stored: bool,
     refused_for_good: bool,
@@ -99,6 +101,8 @@ pub struct Plan {
     pub part: Option<Part>,
     /// The length that the response announced, if it did.
     pub content_length: Option<u64>,
+    /// Whether the request that it answers carried credentials.
+    pub authorized: bool,
 }
 
 impl Lookup {
@@ -260,6 +264,16 @@ impl Lookup {
     /// Whether this is a refresh in the background.
     pub fn is_refresh(&self) -> bool {
         self.state.lock().is_refresh
+    }
+
+    /// Notes that the client has gone, and the fetch goes on without it.
+    pub fn set_left(&self, now: Instant) {
+        self.state.lock().left.get_or_insert(now);
+    }
+
+    /// When the client went, if it has gone.
+    pub fn left(&self) -> Option<Instant> {
+        self.state.lock().left
     }
 
     /// Notes that the response can't be stored for a reason that will hold for the next request as well.

@@ -278,6 +278,7 @@ impl MemoryStore {
             fence,
             vary: plan.vary,
             part: plan.part,
+            authorized: plan.authorized,
         });
         let content_length = plan.content_length;
         Fill { store: self.clone(), entry, by_language, content_length, outgrown: false, ended: false }
@@ -320,6 +321,7 @@ impl MemoryStore {
             fence,
             vary: old.vary.clone(),
             part: old.part.clone(),
+            authorized: old.authorized && plan.authorized,
         });
         self.replace(old, &fresh);
         fresh
@@ -339,6 +341,7 @@ impl MemoryStore {
             fence: old.fence,
             vary: old.vary.clone(),
             part: old.part.clone(),
+            authorized: old.authorized,
         });
         self.replace(old, &stale);
     }

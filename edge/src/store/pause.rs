@@ -26,6 +26,7 @@ struct Pause {
     lasts: Duration,
     until: Instant,
     fence: Fence,
+    was_bare: bool,
 }
 
 impl Pauses {
@@ -34,10 +35,11 @@ impl Pauses {
         Self { by_key: Cache::builder().max_capacity(max).time_to_live(FAILURE_MEMORY).build() }
     }
 
-    /// A refresh came to nothing. `fence` is the number of the purge that was applied last when it began.
-    pub fn begin(&self, key: CacheKey, fence: Fence, now: Instant) {
+    /// A refresh came to nothing. `fence` is the number of the purge that was applied last when it began; `was_bare` says
+    /// that no client's fields can have been why.
+    pub fn begin(&self, key: CacheKey, fence: Fence, was_bare: bool, now: Instant) {
         let lasts = self.by_key.get(&key).map_or(FIRST_PAUSE, |before| (before.lasts * 2).min(LONGEST_PAUSE));
-        self.by_key.insert(key, Pause { lasts, until: now + lasts, fence });
+        self.by_key.insert(key, Pause { lasts, until: now + lasts, fence, was_bare });
     }
 
     /// A response was stored: the next failure is the first one again.
@@ -45,6 +47,11 @@ impl Pauses {
         if self.by_key.contains_key(key) {
             self.by_key.invalidate(key);
         }
+    }
+
+    /// Whether the last refresh failed, and may have done so by what it said of a client.
+    pub fn is_next_bare(&self, key: &CacheKey) -> bool {
+        self.by_key.get(key).is_some_and(|pause| !pause.was_bare)
     }
 
     /// Whether no refresh is to begin now. One that a purge asks for does not wait: `is_purged` says whether one selects
@@ -70,7 +77,7 @@ mod tests {
     /// Checks how long the pause that begins now lasts.
     #[track_caller]
     fn check_pause(pauses: &Pauses, now: Instant, seconds: u64) {
-        pauses.begin(key(1), FENCE, now);
+        pauses.begin(key(1), FENCE, false, now);
         let end = now + Duration::from_secs(seconds);
         assert!(pauses.holds(&key(1), end - Duration::from_millis(1), |_| false), "less than {seconds} s");
         assert!(!pauses.holds(&key(1), end, |_| false), "more than {seconds} s");
@@ -90,9 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn every_other_one_that_fails_is_bare() {
+        let (pauses, now) = (Pauses::new(10), clock::monotonic());
+        for is_bare in [false, true, false] {
+            assert_eq!(pauses.is_next_bare(&key(1)), is_bare);
+            pauses.begin(key(1), FENCE, is_bare, now);
+        }
+        pauses.end(&key(1));
+        assert!(!pauses.is_next_bare(&key(1)));
+    }
+
+    #[test]
     fn a_purge_does_not_wait() {
         let (pauses, now) = (Pauses::new(10), clock::monotonic());
-        pauses.begin(key(1), FENCE, now);
+        pauses.begin(key(1), FENCE, false, now);
         assert!(!pauses.holds(&key(1), now, |fence| fence == FENCE));
     }
 }

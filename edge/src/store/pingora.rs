@@ -121,7 +121,8 @@ impl Storage for PingoraStorage {
         _: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
         let lookup = lookup_of(key).ok_or_else(no_lookup)?;
-        lookup.own_fill().map_or(Ok(None), |entry| hit(&entry, Pace::Own))
+        let pace = if lookup.is_refresh() { Pace::Refresh } else { Pace::Own };
+        lookup.own_fill().map_or(Ok(None), |entry| hit(&entry, pace))
     }
 
     async fn get_miss_handler(&'static self, key: &PingoraKey, _: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {

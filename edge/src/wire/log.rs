@@ -3,7 +3,7 @@
 use super::purge::Mode;
 use crate::core::id::{NodeId, SiteId, Tag, TokenId};
 use crate::core::log::{Chain, Event, Leaving, Ledger, Member, Position, Purge, Record, RecordId};
-use crate::core::purge::{self, MAX_PREFIX_BYTES, Selector};
+use crate::core::purge::{MAX_PREFIX_BYTES, Selector};
 use crate::core::time::Timestamp;
 use crate::core::url::Scheme;
 use serde::{Deserialize, Serialize};
@@ -283,24 +283,6 @@ impl From<LeavingLine> for Leaving {
     }
 }
 
-impl From<purge::Mode> for Mode {
-    fn from(mode: purge::Mode) -> Self {
-        match mode {
-            purge::Mode::Hard => Self::Hard,
-            purge::Mode::Soft => Self::Soft,
-        }
-    }
-}
-
-impl From<Mode> for purge::Mode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Hard => Self::Hard,
-            Mode::Soft => Self::Soft,
-        }
-    }
-}
-
 impl From<&Selector> for SelectorLine {
     fn from(selector: &Selector) -> Self {
         match selector {
@@ -337,7 +319,7 @@ impl SelectorLine {
                 let what = "prefix of at most 2048 bytes that begins with /";
                 let text = path.clone();
                 let selector = Selector::prefix(site_id(&site)?, host, path);
-                debug_assert!(MAX_PREFIX_BYTES == 2048, "the message names it");
+                const { assert!(MAX_PREFIX_BYTES == 2048, "the message names it") };
                 selector.map_err(|_| BadRecord::Part { what, text })?
             }
             Self::Tag { site, tag } => {
@@ -356,6 +338,7 @@ impl SelectorLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::purge;
 
     fn site() -> SiteId {
         SiteId::new("docs").expect("a good name")

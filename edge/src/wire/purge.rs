@@ -1,5 +1,6 @@
 //! `POST /purges`: a purge as a client asks for it, and the node's receipt.
 
+use crate::core::purge;
 use serde::{Deserialize, Serialize};
 
 /// How many selectors one request may carry.
@@ -73,6 +74,24 @@ pub enum Mode {
     Hard,
     /// Take it for stale.
     Soft,
+}
+
+impl From<purge::Mode> for Mode {
+    fn from(mode: purge::Mode) -> Self {
+        match mode {
+            purge::Mode::Hard => Self::Hard,
+            purge::Mode::Soft => Self::Soft,
+        }
+    }
+}
+
+impl From<Mode> for purge::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Hard => Self::Hard,
+            Mode::Soft => Self::Soft,
+        }
+    }
 }
 
 /// The body of `POST /purges`.

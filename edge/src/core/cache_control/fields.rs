@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName};
 /// One member of a list-based field: the bytes between two commas, without the whitespace around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// The member's bytes; never empty.
+    /// The member's bytes; never empty but in [`line_parts`].
     pub bytes: &'a [u8],
     /// Whether its quotes pair up. An unpaired quote is read as an ordinary byte, so that what is behind it is still
     /// seen; whoever gives permission from a member must look here first.
@@ -33,18 +33,17 @@ pub fn list_members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Itera
 
 /// The members of one line of a list-based field.
 pub fn line_members(line: &[u8]) -> impl Iterator<Item = Member<'_>> {
+    line_parts(line).filter(|member| !member.bytes.is_empty())
+}
+
+/// What stands between the commas of one line, nothing included.
+pub fn line_parts(line: &[u8]) -> impl Iterator<Item = Member<'_>> {
     let quoting = quoting_of(line);
     let mut rest = Some(line);
     std::iter::from_fn(move || {
-        loop {
-            let now = rest?;
-            let (member, behind) = split_at_comma(now, quoting);
-            rest = behind;
-            let bytes = trim_ows(member);
-            if !bytes.is_empty() {
-                return Some(Member { bytes, quoting });
-            }
-        }
+        let (part, behind) = split_at_comma(rest?, quoting);
+        rest = behind;
+        Some(Member { bytes: trim_ows(part), quoting })
     })
 }
 
@@ -103,16 +102,27 @@ pub fn unquote(bytes: &[u8]) -> Option<Vec<u8>> {
 /// sender MUST NOT"), and such a name is ignored: taking away `Cache-Control` or `Content-Encoding` would change what
 /// the message means.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = list_members(headers, &header::CONNECTION)
-        .filter_map(|member| HeaderName::from_bytes(member.bytes).ok())
-        .filter(|name| !is_inseparable(name))
-        .collect();
-    for name in named {
+    for name in named_in_connection(headers).into_iter().filter(|name| !is_inseparable(name)) {
         headers.remove(name);
     }
     for name in HOP_BY_HOP {
         headers.remove(*name);
     }
+}
+
+/// Removes from a request what does not go up with it: as [`remove_hop_by_hop`], but whatever `Connection` names.
+pub fn remove_hop_by_hop_of_request(headers: &mut HeaderMap) {
+    for name in named_in_connection(headers) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP.iter().chain(&["http2-settings"]) {
+        headers.remove(*name);
+    }
+}
+
+/// The fields that `Connection` names.
+pub fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    list_members(headers, &header::CONNECTION).filter_map(|member| HeaderName::from_bytes(member.bytes).ok()).collect()
 }
 
 /// Whether a field concerns one connection, and so is neither stored nor merged nor passed on.

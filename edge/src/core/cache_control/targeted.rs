@@ -27,6 +27,11 @@ pub(super) fn read(headers: &HeaderMap, field: &HeaderName) -> Option<ResponseDi
 
 /// A dictionary holds each name once, the last one of several (RFC 9651 §4.2.2), so nothing has to be combined.
 fn take(read: &mut ResponseDirectives, name: &str, value: &ListEntry) {
+    read.shares_authorized |= match name {
+        "public" | "must-revalidate" => permits(value),
+        "s-maxage" => readable_delta(value).is_some(),
+        _ => false,
+    };
     match name {
         "no-store" => read.no_store = forbids(value),
         "no-cache" => read.no_cache = scope(value),
@@ -63,9 +68,13 @@ fn permits(value: &ListEntry) -> bool {
     bare(value).and_then(BareItem::as_boolean) == Some(true)
 }
 
-fn delta(value: &ListEntry) -> Duration {
+fn readable_delta(value: &ListEntry) -> Option<Duration> {
     let seconds = bare(value).and_then(BareItem::as_integer).map(i64::from);
-    seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(Duration::ZERO, delta_seconds)
+    seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(delta_seconds)
+}
+
+fn delta(value: &ListEntry) -> Duration {
+    readable_delta(value).unwrap_or(Duration::ZERO)
 }
 
 fn scope(value: &ListEntry) -> Option<FieldScope> {

@@ -21,7 +21,12 @@ fn check(lines: &[&str], expected: impl FnOnce(&mut ResponseDirectives)) {
     let headers = headers(&lines.iter().map(|line| ("cache-control", *line)).collect::<Vec<_>>());
     let mut wanted = ResponseDirectives { source: DirectiveSource::CacheControl, ..Default::default() };
     expected(&mut wanted);
-    assert_eq!(effective_directives(&headers, &DEFAULT_TARGET_LIST), wanted, "{lines:?}");
+    assert_eq!(effective(&headers), wanted, "{lines:?}");
+}
+
+/// What is read, without what §3.5 makes of it, which the tests of the rule for storing are about.
+fn effective(headers: &HeaderMap) -> ResponseDirectives {
+    ResponseDirectives { shares_authorized: false, ..effective_directives(headers, &DEFAULT_TARGET_LIST) }
 }
 
 /// Reads `CDN-Cache-Control` beside `Cache-Control: max-age=1`; `None`: the field is ignored.
@@ -40,7 +45,7 @@ fn check_targeted(lines: &[&str], expected: Option<&dyn Fn(&mut ResponseDirectiv
             wanted.max_age = Some(secs(1));
         }
     }
-    assert_eq!(effective_directives(&headers(&all), &DEFAULT_TARGET_LIST), wanted, "{lines:?}");
+    assert_eq!(effective(&headers(&all)), wanted, "{lines:?}");
 }
 
 #[track_caller]

@@ -98,10 +98,31 @@ fn via() {
 fn loops() {
     let mut request = headers(&[("cdn-loop", "other;tidewall=1, Tidewall; v=2")]);
     assert_eq!(detect_loop(&request, "tidewall", 1), Loop::None);
-    append_cdn_loop(&mut request, "tidewall");
+    append_cdn_loop(&mut request, "tidewall", "0123");
+    assert_eq!(request["cdn-loop"], "other;tidewall=1, Tidewall; v=2, tidewall;w=0123");
     assert_eq!(detect_loop(&request, "tidewall", 1), Loop::Detected { passes: 2 });
     assert_eq!(detect_loop(&request, "tidewall", 2), Loop::None);
     assert_eq!(detect_loop(&request, "wall", 0), Loop::None);
+}
+
+#[test]
+fn a_request_is_known_again_by_its_word() {
+    let mut request = HeaderMap::new();
+    append_cdn_loop(&mut request, "tidewall", "0123");
+    append_cdn_loop(&mut request, "tidewall", "4567");
+    assert!(has_passed(&request, "tidewall", "0123") && has_passed(&request, "tidewall", "4567"));
+    for (value, is_back) in [
+        ("x; a=b, TIDEWALL ; v=1 ; w=0123", true),
+        ("tidewall", false),
+        ("tidewall;w=", false),
+        ("tidewall;w=012", false),
+        ("tidewall;w=01234", false),
+        ("tidewall;v=0123", false),
+        ("other;w=0123", false),
+        ("tidewall;v=\";w=0123\"", false),
+    ] {
+        assert_eq!(has_passed(&headers(&[("cdn-loop", value)]), "tidewall", "0123"), is_back, "{value}");
+    }
 }
 
 proptest! {
@@ -118,7 +139,7 @@ proptest! {
         let hop = Hop { peer: [192, 0, 2, 7].into(), node: &node, proto: Proto::Http, host: &host };
         hop.apply(&mut request, Trail::Append);
         append_via(&mut request, Version::HTTP_2, &node);
-        append_cdn_loop(&mut request, &node);
+        append_cdn_loop(&mut request, &node, "0123");
         for name in ["forwarded", "x-forwarded-for", "via", "cdn-loop"] {
             prop_assert_eq!(request.get_all(name).iter().count(), 1);
         }

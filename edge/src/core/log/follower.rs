@@ -4,6 +4,7 @@ use super::chain::Chain;
 use super::ledger::{NotNext, follows};
 use super::position::Position;
 use super::record::{Event, Purge, Record};
+use crate::core::rules::{self, Rule};
 
 /// How far a node is, and what it does with what it hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +74,8 @@ impl Follower {
         self.told(record.position);
         Ok(match &record.event {
             Event::Purge(purge) => Step::Purge(purge),
-            Event::Epoch { .. } => Step::HideAll(record.position),
-            Event::Join(_) | Event::Leave { .. } | Event::Seal => Step::Pass(record.position),
+            Event::Epoch { .. } if rules::on(Rule::EpochHidesAll) => Step::HideAll(record.position),
+            Event::Epoch { .. } | Event::Join(_) | Event::Leave { .. } | Event::Seal => Step::Pass(record.position),
         })
     }
 }

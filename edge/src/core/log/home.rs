@@ -5,6 +5,7 @@ use super::ledger::{Ledger, NotNext};
 use super::position::{Epoch, Position};
 use super::receipts::Receipts;
 use super::record::{Event, Leaving, Member, Purge, Record, RecordId};
+use crate::core::rules::{self, Rule};
 use crate::core::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Home {
     ledger: Ledger,
     /// Records up to here are not kept, and this is the chain there.
     base: (Position, Chain),
+    /// Where this epoch began; or later, if that record is not kept.
+    epoch_began: Position,
     purges: HashMap<RecordId, Numbered>,
     receipts: Receipts,
 }
@@ -92,7 +95,13 @@ pub enum Meeting {
 impl Home {
     /// A home whose records up to `base` add up to this.
     pub fn new(base: Ledger) -> Self {
-        Self { base: (base.position, base.chain), receipts: Receipts::default(), purges: HashMap::new(), ledger: base }
+        Self {
+            base: (base.position, base.chain),
+            epoch_began: base.position,
+            receipts: Receipts::default(),
+            purges: HashMap::new(),
+            ledger: base,
+        }
     }
 
     /// What the records add up to.
@@ -199,7 +208,7 @@ impl Home {
         }
         let kept = if at == self.base.0 { Some(self.base.1) } else { kept };
         match kept {
-            Some(kept) if kept == chain => Meeting::Continues,
+            Some(kept) if kept == chain || !rules::on(Rule::ChainCompared) => Meeting::Continues,
             // It can't be told any more whether it was this log; but nothing of it counts.
             None if at < self.base.0 => Meeting::StartsAtHead,
             Some(_) | None => Meeting::MustOpenAbove(at.epoch()),
@@ -218,7 +227,8 @@ impl Home {
                 self.purges.entry(id.clone()).or_insert(numbered);
             }
             Event::Leave { member, .. } => self.receipts.forget(member),
-            Event::Epoch { .. } | Event::Join(_) | Event::Seal => {}
+            Event::Epoch { .. } => self.epoch_began = record.position,
+            Event::Join(_) | Event::Seal => {}
         }
         Ok(())
     }
@@ -237,11 +247,20 @@ impl Home {
     }
 
     /// The members that have not applied the record at `at`, as far as is known here: what stands in the way of the proof.
-    /// Who joined later has begun behind it.
+    ///
+    /// Who joined later counts, too. A process that starts hides what it must before it serves; but one that has been
+    /// serving for long joins anew where the home was restored from a backup that does not know it, and serves what it
+    /// has until it hears more.
+    ///
+    /// A purge from before this epoch is proven once the members are in it. Until a restored home meets somebody who knows
+    /// what it has lost, it goes on in the old epoch; and what that one has answered others meanwhile was valid up to a
+    /// number that stands for another record here. Only the epoch hides it.
     pub fn unproven(&self, at: Position) -> Vec<Member> {
+        let at = if rules::on(Rule::ProofInThisEpoch) { at.max(self.epoch_began) } else { at };
+        let has_applied = |member: &Member| self.receipts.applied(member).is_some_and(|to| to >= at);
+        let joined_later = |joined: &Position| *joined > at && !rules::on(Rule::LateMembersCount);
         let members = self.ledger.members.iter();
-        let unproven = members
-            .filter(|(member, joined)| **joined < at && !self.receipts.applied(member).is_some_and(|to| to >= at));
+        let unproven = members.filter(|(member, joined)| !joined_later(joined) && !has_applied(member));
         unproven.map(|(member, _)| member.clone()).collect()
     }
 }

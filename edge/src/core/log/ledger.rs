@@ -3,6 +3,7 @@
 use super::chain::Chain;
 use super::position::{Epoch, Position};
 use super::record::{Event, Member, Record};
+use crate::core::rules::{self, Rule};
 use std::collections::BTreeMap;
 
 /// The state of a log at a position: the sum of all records up to there. Kept in place of records that were dropped, and
@@ -43,7 +44,8 @@ pub enum NotNext {
 
 /// Whether a record at `got` follows one at `after`.
 pub(super) fn follows(after: Position, got: Position, event: &Event) -> Result<(), NotNext> {
-    if got.seq() != after.seq() + 1 || got < after {
+    let is_next = got.seq() == after.seq() + 1 || !rules::on(Rule::ContiguousOnly);
+    if !is_next || got < after {
         return Err(NotNext::Number { after, got });
     }
     let begins = matches!(event, Event::Epoch { .. });

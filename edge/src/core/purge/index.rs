@@ -2,10 +2,11 @@
 
 use super::fence::Fence;
 use super::mark::Mark;
-use super::order::{Order, Since};
+use super::order::{Limits, Order, Since};
 use super::selector::{Mode, Selector, Subject};
 use crate::core::log::Position;
 use crate::core::reuse::PurgeMark;
+use crate::core::rules::{self, Rule};
 use crate::core::time::Timestamp;
 
 /// What may be done with a response that arrives.
@@ -18,6 +19,26 @@ pub enum Arrival {
     AnswersOnly,
     /// A purge from before the request hides it.
     Hidden,
+}
+
+/// What a look at the index has found of an entry so far: see [`Index::look`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    applied: Fence,
+    found: Since,
+}
+
+impl Look {
+    /// Whether a hard rule or a floor hides the entry.
+    pub fn is_hidden(&self) -> bool {
+        self.found == Since::Hard
+    }
+
+    /// This look, with what the floors say.
+    #[must_use]
+    pub fn or_hidden(self, floors_hide: bool) -> Self {
+        Self { found: if floors_hide { Since::Hard } else { self.found }, ..self }
+    }
 }
 
 /// Every rule that may still hide something: those of the purge log, and the node's own invalidations.
@@ -33,6 +54,11 @@ impl Index {
         Self::default()
     }
 
+    /// The same, with other bounds: those of production can't be met in a small world.
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { log: Order::with_limits(limits), own: Order::with_limits(limits) }
+    }
+
     /// What has been applied.
     pub const fn applied(&self) -> Fence {
         Fence { log: self.log.applied(), own: self.own.applied() }
@@ -41,7 +67,18 @@ impl Index {
     /// Applies the purges of the log's record at `at`, all of them or none as far as anybody can see. `now` is when, for
     /// the bound of soft purges.
     pub fn apply(&mut self, at: Position, selectors: &[&Selector], mode: Mode, now: Timestamp) {
-        self.log.apply(at, selectors, mode, now);
+        self.insert(at, selectors, mode, now);
+        self.publish(at);
+    }
+
+    /// The first half of [`Index::apply`]: the rules count from now on, though nothing says yet that they are in.
+    pub fn insert(&mut self, at: Position, selectors: &[&Selector], mode: Mode, now: Timestamp) {
+        self.log.insert(at, selectors, mode, now);
+    }
+
+    /// The second half: everything up to `at` has been applied.
+    pub fn publish(&mut self, at: Position) {
+        self.log.publish(at);
     }
 
     /// Hides whatever is not known to be valid beyond `upto`, and takes that for applied: an epoch begins, or records are
@@ -56,7 +93,9 @@ impl Index {
         let is_first = self.applied() == fence;
         if !selectors.is_empty() {
             // Hard rules alone, which know no time.
-            self.own.apply(self.own.applied().next(), selectors, Mode::Hard, Timestamp::from_millis(0));
+            let at = self.own.applied().next();
+            self.own.insert(at, selectors, Mode::Hard, Timestamp::from_millis(0));
+            self.own.publish(at);
         }
         is_first.then_some(self.applied())
     }
@@ -70,8 +109,20 @@ impl Index {
     /// Drops the rules up to `upto` of those sites that have many; their floor takes their place. Entries with a verdict
     /// at `upto` or later are none the worse for it. A fill in flight that began before is hidden by it.
     pub fn retire(&mut self, upto: Fence) {
-        self.log.retire(upto.log);
-        self.own.retire(upto.own);
+        self.raise_floors(upto);
+        self.drop_retired();
+    }
+
+    /// The first half of [`Index::retire`]: the floors of those sites.
+    pub fn raise_floors(&mut self, upto: Fence) {
+        self.log.raise_floors(upto.log);
+        self.own.raise_floors(upto.own);
+    }
+
+    /// The second half: rules below their site's floor say nothing that it doesn't.
+    pub fn drop_retired(&mut self) {
+        self.log.drop_retired();
+        self.own.drop_retired();
     }
 
     /// What the purges so far say of an entry. Advances the entry's mark when nothing hides it, so that the next look
@@ -79,17 +130,37 @@ impl Index {
     pub fn verdict(&self, subject: &Subject, mark: &Mark) -> PurgeMark {
         let applied = self.applied();
         let valid = mark.valid();
-        if !valid.reaches(applied) {
-            if self.own.since(subject, valid.own) != Since::Nothing {
-                return PurgeMark::Hard;
-            }
-            match self.log.since(subject, valid.log) {
-                Since::Hard => return PurgeMark::Hard,
-                Since::Soft(first) => mark.advance(applied, Some(first.unwrap_or(Timestamp::from_millis(0)))),
-                Since::Nothing => mark.advance(applied, None),
-            }
+        if valid.reaches(applied) {
+            return mark.verdict();
         }
-        if mark.seen().soft { PurgeMark::Soft { since: mark.soft_since() } } else { PurgeMark::Valid }
+        let look = self.look(subject, valid, applied);
+        self.settle(look.or_hidden(self.floors_hide(subject, valid)), mark)
+    }
+
+    /// The steps of [`Index::verdict`], for whoever takes them apart: `applied` is [`Index::applied`] as it was before, and
+    /// `valid` what the entry's mark said. First what the rules say.
+    pub fn look(&self, subject: &Subject, valid: Fence, applied: Fence) -> Look {
+        let found = match self.own.rules_since(subject, valid.own, applied.own) {
+            Since::Nothing => self.log.rules_since(subject, valid.log, applied.log),
+            Since::Hard | Since::Soft(_) => Since::Hard,
+        };
+        Look { applied, found }
+    }
+
+    /// Then what the floors say: after the rules, since a rule that was retired meanwhile is below them.
+    pub fn floors_hide(&self, subject: &Subject, valid: Fence) -> bool {
+        self.log.is_below_floor(subject, valid.log) || self.own.is_below_floor(subject, valid.own)
+    }
+
+    /// Last, the mark advances to what had been applied before the look, if nothing hides the entry.
+    pub fn settle(&self, look: Look, mark: &Mark) -> PurgeMark {
+        let applied = if rules::on(Rule::AppliedBeforeCheck) { look.applied } else { self.applied() };
+        match look.found {
+            Since::Hard => return PurgeMark::Hard,
+            Since::Soft(first) => mark.advance(applied, Some(first.unwrap_or(Timestamp::from_millis(0)))),
+            Since::Nothing => mark.advance(applied, None),
+        }
+        mark.verdict()
     }
 
     /// What may be done with a response whose head, and so whose tags, have just arrived. `asked_at` is what had been

@@ -2,6 +2,8 @@
 
 use super::fence::Fence;
 use crate::core::log::Position;
+use crate::core::reuse::PurgeMark;
+use crate::core::rules::{self, Rule};
 use crate::core::time::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,6 +49,15 @@ impl Mark {
         }
     }
 
+    /// The mark of an entry that comes back from where it was kept: it was valid up to `valid`, and soft-purged or not.
+    pub fn restored(valid: Fence, soft_since: Option<Timestamp>) -> Self {
+        let mark = Self::new(valid);
+        if soft_since.is_some() {
+            mark.advance(valid, soft_since);
+        }
+        mark
+    }
+
     /// Up to where no hard rule hides the entry.
     pub fn valid(&self) -> Fence {
         Fence { log: self.seen().valid, own: self.own() }
@@ -60,6 +71,11 @@ impl Mark {
 
     pub(super) fn seen(&self) -> Seen {
         Seen::unpack(self.log.load(Ordering::Acquire))
+    }
+
+    /// What the mark says of an entry that nothing else hides.
+    pub fn verdict(&self) -> PurgeMark {
+        if self.seen().soft { PurgeMark::Soft { since: self.soft_since() } } else { PurgeMark::Valid }
     }
 
     pub(super) fn own(&self) -> Position {
@@ -76,10 +92,11 @@ impl Mark {
         if let Some(since) = soft_since {
             self.soft_since_ms.fetch_min(since.as_millis(), Ordering::AcqRel);
         }
+        let sets_soft = soft_since.is_some() && rules::on(Rule::SoftWithAdvance);
         self.own.fetch_max(checked.own.packed(), Ordering::AcqRel);
         let _ = self.log.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             let seen = Seen::unpack(word);
-            let next = Seen { valid: seen.valid.max(checked.log), soft: seen.soft || soft_since.is_some() };
+            let next = Seen { valid: seen.valid.max(checked.log), soft: seen.soft || sets_soft };
             (next != seen).then_some(next.pack())
         });
     }

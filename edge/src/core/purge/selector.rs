@@ -2,6 +2,7 @@
 
 use crate::core::id::{SiteId, Tag};
 use crate::core::key::Framed;
+use crate::core::rules::{self, Rule};
 use crate::core::url::{Scheme, SiteUrl};
 use std::fmt;
 use thiserror::Error;
@@ -243,7 +244,8 @@ impl Subject {
     #[must_use]
     pub fn covering(mut self, before: &Self) -> Self {
         let own = &self.tags[..self.own_tags];
-        let old = before.tags[..before.own_tags].iter().filter(|tag| !own.contains(tag));
+        let counts = |tag: &&SelectorId| rules::on(Rule::OldTagsCount) && !own.contains(*tag);
+        let old = before.tags[..before.own_tags].iter().filter(counts);
         self.tags = own.iter().chain(old).copied().collect();
         self
     }

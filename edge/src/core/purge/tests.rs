@@ -16,20 +16,14 @@ fn tag(text: &str) -> Tag {
 }
 
 fn subject(path: &str, tags: &[&str]) -> Subject {
-    let (path, query) = crate::core::url::split_target(path);
-    let url = SiteUrl {
-        site: site(),
-        scheme: Scheme::Http,
-        host: HOST.into(),
-        path: path.into(),
-        query: query.map(str::to_owned),
-    };
+    let (path, query) = crate::core::url::normal_target(path);
+    let url = SiteUrl { site: site(), scheme: Scheme::Http, host: HOST.into(), path, query };
     Subject::new(&url, &tags.iter().map(|t| tag(t)).collect::<Vec<_>>())
 }
 
 fn url(target: &str) -> Selector {
-    let (path, query) = crate::core::url::split_target(target);
-    Selector::Url { site: site(), host: HOST.into(), path: path.into(), query: query.map(str::to_owned) }
+    let (path, query) = crate::core::url::normal_target(target);
+    Selector::Url { site: site(), host: HOST.into(), path, query }
 }
 
 fn prefix(path: &str) -> Selector {
@@ -104,6 +98,21 @@ fn a_soft_purge_marks_and_a_hard_one_before_it_still_hides() {
     apply(&mut index, &url("/a"), Mode::Hard, 9);
     apply(&mut index, &url("/a"), Mode::Soft, 10);
     assert_eq!(index.verdict(&page, &soft), PurgeMark::Hard, "soft after hard");
+}
+
+#[test]
+fn what_is_soft_purged_again_is_stale_since_the_first_time() {
+    let mut index = Index::new();
+    let page = subject("/a", &[]);
+    let old = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 7);
+    let newer = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 100);
+    let newest = Mark::new(index.applied());
+    apply(&mut index, &url("/a"), Mode::Soft, 1000);
+    for (mark, since) in [(&old, 7), (&newer, 7), (&newest, 1000)] {
+        assert_eq!(index.verdict(&page, mark), PurgeMark::Soft { since: at(since) });
+    }
 }
 
 #[test]
@@ -231,6 +240,18 @@ fn an_epoch_hides_all_that_came_before_it() {
     assert_eq!(index.applied().log(), Position::new(2, 1));
     assert_eq!(index.verdict(&page, &before), PurgeMark::Hard);
     assert_eq!(index.verdict(&page, &Mark::new(index.applied())), PurgeMark::Valid);
+}
+
+#[test]
+fn an_epoch_hides_what_is_being_looked_at() {
+    let mut index = Index::with_limits(Limits { sweep_at: 1, max_rules: MAX_RULES });
+    let page = subject("/a", &[]);
+    let (valid, applied) = (index.applied(), apply(&mut index, &url("/a"), Mode::Hard, 1));
+    index.retire(applied);
+    let look = index.look(&page, valid, applied);
+    assert!(!look.is_hidden(), "the rule is retired");
+    index.hide_all(Position::new(2, 2));
+    assert!(index.floors_hide(&page, valid), "its floor is gone, but not what it hid");
 }
 
 #[test]

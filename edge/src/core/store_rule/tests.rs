@@ -100,13 +100,42 @@ fn must_understand() {
 }
 
 #[test]
+fn what_an_answer_speaks_of() {
+    for (speaks_of, statuses) in [
+        (SpeaksOf::Resource, &[200, 204, 206, 301, 307, 404, 405, 410, 451][..]),
+        (SpeaksOf::Requester, &[401, 402, 403]),
+        (SpeaksOf::Request, &[400, 406, 407, 408, 412, 413, 414, 416, 417, 421, 425, 426, 428, 429, 431, 499]),
+        (SpeaksOf::Server, &[500, 503, 599, 999]),
+    ] {
+        for &status in statuses {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(SpeaksOf::by_status(status), speaks_of, "{status}");
+        }
+    }
+}
+
+#[test]
 fn authorization() {
     let authorized = Exchange::request(&[("authorization", "Basic eA==")]);
     check(&authorized, &[FRESH], Store::No(NoStore::Authorization));
     for shares in ["max-age=60, public", "max-age=60, must-revalidate", "s-maxage=60"] {
         check(&authorized, &[("cache-control", shares)], Store::Yes);
     }
-    check(&authorized, &[("cache-control", "max-age=60, public=1")], Store::No(NoStore::Authorization));
+    for junk in
+        ["public=1", "must-revalidate=1", "must-revalidate;", "s-maxage", "s-maxage=x", "public \"", "s-maxage=9 \""]
+    {
+        let value = format!("max-age=60, {junk}");
+        check(&authorized, &[("cache-control", &value)], Store::No(NoStore::Authorization));
+    }
+    for (targeted, verdict) in [
+        ("max-age=60, s-maxage=9", Store::Yes),
+        ("max-age=60, must-revalidate", Store::Yes),
+        ("max-age=60, s-maxage=x", Store::No(NoStore::Authorization)),
+        ("max-age=60, s-maxage=?0", Store::No(NoStore::Authorization)),
+        ("max-age=60, must-revalidate=1", Store::No(NoStore::Authorization)),
+    ] {
+        check(&authorized, &[("cdn-cache-control", targeted)], verdict);
+    }
 }
 
 #[test]

@@ -69,6 +69,26 @@ fn values() {
 }
 
 #[test]
+fn empty_members_count_but_in_lists() {
+    for name in ["Foo", "X-User", "Cookie"] {
+        check_match(name, &[(name, "1,,2")], &[(name, "1,2")], false);
+        check_match(name, &[(name, ",1")], &[(name, "1")], false);
+        check_match(name, &[(name, "1,")], &[(name, "1")], false);
+        check_match(name, &[(name, ",")], &[(name, "")], false);
+        check_match(name, &[(name, " 1\t")], &[(name, "1")], true);
+        check_match(name, &[(name, "1, 2")], &[(name, "1"), (name, "2")], true);
+        check_match(name, &[(name, "1"), (name, "")], &[(name, "1")], false);
+    }
+    check_match("Cookie", &[("Cookie", "a=1 , 2")], &[("Cookie", "a=1, 2")], false);
+    check_match("User-Agent", &[("User-Agent", "a (b,c)")], &[("User-Agent", "a (b, c)")], false);
+    check_match("Foo", &[("Foo", "a\"b, c")], &[("Foo", "a\"b,c")], false);
+    for name in ["Accept", "Accept-Language", "Cache-Control", "Prefer"] {
+        check_match(name, &[(name, ",1 ,,\t2,")], &[(name, "1,2")], true);
+        check_match(name, &[(name, "1"), (name, "")], &[(name, "1")], true);
+    }
+}
+
+#[test]
 fn several_fields_do_not_run_into_each_other() {
     check_match("a, b", &[("a", "1"), ("b", "2")], &[("b", "2"), ("a", "1")], true);
     check_match("a, b", &[("a", "1")], &[("b", "1")], false);

@@ -64,6 +64,7 @@ fn plan(path: &str, vary: Option<&'static str>) -> Plan {
         part: None,
         head,
         content_length: None,
+        authorized: false,
     }
 }
 

@@ -186,3 +186,22 @@ async fn requests_for_what_is_stale_at_once_wait_once_at_most() {
     rest.open();
     assert!(replies(asking).await.iter().all(|reply| reply.text() == "a"));
 }
+
+/// A request that came back must not wait for itself, and only the node itself can say that it did.
+#[tokio::test]
+async fn who_claims_to_have_passed_before_waits_like_the_others() {
+    let stage = Stage::new().await;
+    let gate = Gate::new();
+    stage.origin.on("/a", Script::cached("x").after(&gate));
+    let asks = ["tidewall", "tidewall;w=0000000000000000"].into_iter().cycle().take(20);
+    let asking: Vec<_> = asks.map(|passed| stage.ask(Ask::get(HOST, "/a").with("CDN-Loop", passed))).collect();
+    stage.origin.arrived("/a", 1).await;
+    // Time enough for the others to arrive, if they didn't wait.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(stage.origin.count("/a"), 1);
+    gate.open();
+    for reply in replies(asking).await {
+        assert_eq!(reply.text(), "x");
+    }
+    assert_eq!(stage.origin.count("/a"), 1);
+}

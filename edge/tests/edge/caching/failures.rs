@@ -243,3 +243,62 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
     stage.get("/c").await;
     expect(&stage.get("/c").await, 200, "old", Outcome::Stale);
 }
+
+/// RFC 9110 §8.6: a length that is said more than once is passed on as one, or the response is an error.
+#[tokio::test]
+async fn a_length_is_one_number() {
+    let stage = Stage::new().await;
+    let raw =
+        |lengths: &str| Script::raw(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{lengths}\r\n\r\nhello"));
+    for (target, lengths) in [("/list", "Content-Length: 5, 5"), ("/lines", "Content-Length: 5\r\nContent-Length: 5")] {
+        stage.origin.on(target, raw(lengths));
+        for did in [Outcome::Miss, Outcome::Hit] {
+            let reply = stage.get(target).await;
+            expect(&reply, 200, "hello", did);
+            let told: Vec<_> = reply.headers.get_all("content-length").iter().collect();
+            assert_eq!(told, ["5"], "{target}");
+        }
+    }
+    for (target, lengths) in [("/two", "Content-Length: 5, 3"), ("/more", "Content-Length: 5\r\nContent-Length: 6")] {
+        stage.origin.on(target, raw(lengths));
+        assert_eq!(stage.get(target).await.status, 502, "{target}");
+    }
+}
+
+/// RFC 9112 §6.1, §7: what is coded in a way that is not understood is not a body to pass on, and still less to store.
+#[tokio::test]
+async fn codings_that_are_not_understood_are_errors() {
+    let stage = Stage::new().await;
+    for (n, (version, coding)) in [
+        ("1.1", "gzip, chunked"),
+        ("1.1", "xchunked, chunked"),
+        ("1.1", "identity"),
+        ("1.1", "chunked, chunked"),
+        ("1.1", "chunked\r\nTransfer-Encoding: chunked"),
+        ("1.0", "chunked"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for store in ["max-age=60", "no-store"] {
+            let target = format!("/{n}/{store}");
+            let head =
+                format!("HTTP/{version} 200 OK\r\nCache-Control: {store}\r\nTransfer-Encoding: {coding}\r\n\r\n");
+            stage.origin.on(&target, Script::raw(head + "5\r\nhello\r\n0\r\n\r\n"));
+            for asked in 1..=2 {
+                let reply = stage.get(&target).await;
+                let told = "fra-1;error=http_response_transfer_coding;received-status=200";
+                assert_eq!(
+                    (reply.status.as_u16(), reply.header("proxy-status")),
+                    (502, Some(told)),
+                    "{version} {coding}"
+                );
+                assert_eq!(stage.origin.count(&target), asked, "{version} {coding}");
+            }
+        }
+    }
+    stage
+        .origin
+        .on("/good", Script::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    assert_eq!(stage.get("/good").await.text(), "hello");
+}

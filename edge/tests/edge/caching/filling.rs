@@ -1,6 +1,7 @@
 //! Responses on their way into the store, and who reads them meanwhile.
 
-use crate::stage::{Exchange, Gate, Script, Stage, eventually, expect, outcome, pattern};
+use crate::stage::{Exchange, Gate, HOST, Script, Stage, eventually, expect, outcome, pattern};
+use edge::store::body::UNREAD_PATIENCE;
 use scenarios::cache_status::Outcome;
 
 /// Both ways to frame a body.
@@ -183,4 +184,34 @@ async fn bodies_of_all_sizes_arrive_as_they_are() {
             }
         }
     }
+}
+
+/// Events, say, are sent for as long as somebody listens. Nobody does any more, or a HEAD never did: that ends.
+#[tokio::test]
+async fn an_endless_response_ends_after_its_readers() {
+    let stage = Stage::new().await;
+    let events = Script::cached("data: x\n\n").field("Content-Type", "text/event-stream");
+    for (target, script) in [("/chunked", events.clone().chunked()), ("/until-close", events.until_close())] {
+        stage.origin.on(target, script.endless());
+    }
+    let (mut stays, mut joins) = (stage.open("/chunked").await, stage.open("/chunked").await);
+    for reader in [&mut stays, &mut joins] {
+        reader.bytes_after_head(20).await;
+    }
+    let mut leaving = stage.open("/until-close").await;
+    leaving.bytes_after_head(20).await;
+    drop((joins, leaving));
+    let head = format!("HEAD /head HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    stage.origin.on("/head", Script::cached("data: x\n\n").chunked().endless());
+    let mut head = Exchange::send(stage.node().public_addr(), &head).await;
+    assert_eq!(head.head().await.expect("a head").0, 200);
+    stage.origin.broken("/until-close", 1).await;
+    stage.origin.broken("/head", 1).await;
+    eventually("their places are free", async || stage.stats().await.store.fills_in_flight == 1).await;
+    // The one that somebody reads goes on, though who it was begun for may leave.
+    let mut joins = stage.open("/chunked").await;
+    joins.bytes_after_head(20).await;
+    drop(stays);
+    tokio::time::sleep(UNREAD_PATIENCE + std::time::Duration::from_secs(1)).await;
+    joins.bytes(2400).await.expect("it goes on");
 }

@@ -224,3 +224,14 @@ async fn a_client_that_expects_to_continue_may_be_refused() {
     let answer = within("a failure", Exchange::send(node, &head(HOST, "5")).await.whole()).await;
     assert_eq!(answer.expect("an answer").0, 502);
 }
+
+#[tokio::test]
+async fn there_is_an_end_of_interim_responses() {
+    let stage = Stage::new().await;
+    stage.origin.on("/a", Script::cached("x").hinting("Link", LINK).endless());
+    // Whoever waits for the response is told that there is none.
+    let mut waits =
+        Exchange::send(stage.node().public_addr(), &format!("GET /a HTTP/1.0\r\nHost: {HOST}\r\n\r\n")).await;
+    assert_eq!(waits.head().await.expect("a head").0, 502);
+    stage.origin.broken("/a", 1).await;
+}

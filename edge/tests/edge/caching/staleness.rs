@@ -160,6 +160,73 @@ async fn a_refresh_that_fails_is_tried_again_one_at_a_time() {
     }
 }
 
+/// Credentials that the stored response was had without say nothing of it: with them the refresh could not be stored.
+#[tokio::test]
+async fn a_refresh_has_credentials_only_if_what_is_stored_was_had_with_some() {
+    let stage = Stage::new().await;
+    let ask = |target| Ask::get(HOST, target).with("Authorization", "Basic eA==");
+    for (target, more, went_up) in
+        [("/a", SWR, None), ("/b", ", stale-while-revalidate=600, public", Some("Basic eA=="))]
+    {
+        stage.origin.next(target, Script::stale("old", more));
+        stage.origin.on(target, Script::ok("new").field("Cache-Control", &format!("max-age=3600{more}")));
+        match went_up {
+            None => stage.get(target).await,
+            Some(_) => stage.send(&ask(target)).await,
+        };
+        expect(&stage.send(&ask(target)).await, 200, "old", Outcome::Stale);
+        becomes(&stage, target, "new").await;
+        assert_eq!((stage.origin.count(target), stage.origin.last(target).field("authorization")), (2, went_up));
+    }
+}
+
+/// A client's fields, for which the origin has an error, keep nothing stale for the others.
+#[tokio::test]
+async fn after_a_refresh_that_failed_the_next_one_says_nothing_of_its_client() {
+    for status in [400, 401, 403, 429, 500, 503] {
+        let stage = Stage::new().await;
+        let ask = Ask::get(HOST, "/a").with("X-Bad", "1").with("X-Kind", "k").with("Cookie", "a=b");
+        stage.origin.next("/a", Script::stale("old", SWR).field("Vary", "X-Kind"));
+        stage.origin.next("/a", Script::ok("bad").status(status));
+        stage.origin.on("/a", Script::cached("new").field("Vary", "X-Kind"));
+        expect(&stage.send(&ask).await, 200, "old", Outcome::Miss);
+        eventually("it is refreshed", async || stage.send(&ask).await.text() == "new").await;
+        let seen = stage.origin.requests("/a");
+        let said: Vec<_> =
+            seen.iter().map(|seen| ["x-bad", "cookie", "x-kind"].map(|name| seen.field(name).is_some())).collect();
+        assert_eq!(said, [[true; 3], [true; 3], [false, false, true]], "{status}");
+    }
+}
+
+/// What an origin has against one request does not take from the others what stands in for it when it fails.
+#[tokio::test]
+async fn an_answer_to_one_request_does_not_end_what_is_stored() {
+    for (status, stands_in) in
+        [(400, true), (401, true), (403, true), (429, true), (431, true), (404, false), (410, false)]
+    {
+        let stage = Stage::new().await;
+        stage.origin.next("/a", Script::stale("old", SIE).field("ETag", "\"v1\""));
+        stage.origin.next("/a", Script::ok("no").status(status).field("Cache-Control", "no-store"));
+        stage.origin.on("/a", Script::ok("down").status(503));
+        stage.get("/a").await;
+        assert_eq!(stage.send(&Ask::get(HOST, "/a").with("X-Bad", "1")).await.status.as_u16(), status);
+        let reply = stage.get("/a").await;
+        assert_eq!(reply.status.as_u16(), if stands_in { 200 } else { 503 }, "after a {status}: {}", reply.text());
+    }
+}
+
+/// Who asks is refused, whoever it is: that is the resource's state.
+#[tokio::test]
+async fn a_refusal_for_everybody_ends_what_is_stored() {
+    let stage = Stage::new().await;
+    stage.origin.next("/a", Script::stale("old", SWR));
+    stage.origin.on("/a", Script::ok("no").status(403));
+    let ask = Ask::get(HOST, "/a").with("Cookie", "a=b");
+    stage.send(&ask).await;
+    eventually("it is refused", async || stage.send(&ask).await.status.as_u16() == 403).await;
+    assert!(stage.origin.count("/a") >= 4, "the refresh, the bare one, and the request");
+}
+
 /// However many requests come, an origin in trouble is asked rarely, and less and less.
 #[tokio::test]
 async fn refreshes_that_fail_are_spaced_out() {

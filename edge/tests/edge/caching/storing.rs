@@ -222,3 +222,18 @@ async fn one_connection_serves_many_kinds_of_answers() {
     }
     assert_eq!((stage.origin.count("/cached"), stage.origin.count("/empty")), (1, 1));
 }
+
+/// RFC 9110 §7.6.1: also what is kept for whoever asked, and not stored, is left out if Connection names it.
+#[tokio::test]
+async fn what_connection_names_reaches_nobody() {
+    let stage = Stage::new().await;
+    let script = Script::ok("x")
+        .field("Cache-Control", "max-age=60, private=\"x-hop, x-own\"")
+        .field("Connection", "X-Hop")
+        .field("X-Hop", "1")
+        .field("X-Own", "2");
+    stage.origin.on("/a", script);
+    let reply = stage.get("/a").await;
+    assert_eq!((reply.header("x-hop"), reply.header("x-own")), (None, Some("2")));
+    assert_eq!(stage.get("/a").await.header("x-own"), None);
+}

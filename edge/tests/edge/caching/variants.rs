@@ -1,6 +1,6 @@
 //! Vary: which of several responses to a URL a request gets.
 
-use crate::stage::{Gate, HOST, Script, Stage, expect, outcome, replies, reply};
+use crate::stage::{Exchange, Gate, HOST, Script, Stage, expect, outcome, replies, reply};
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
 
@@ -88,4 +88,46 @@ async fn concurrent_requests_for_different_variants_each_get_their_own() {
     }
     assert_eq!(stage.origin.count("/a"), 2);
     assert_eq!(outcome(&stage.send(&language("/a", "en")).await), Outcome::Hit);
+}
+
+/// RFC 9111 §4.1: what a value may be normalised by is a matter of its field's syntax.
+#[tokio::test]
+async fn commas_mean_nothing_in_lists_alone() {
+    let stage = Stage::new().await;
+    for (target, field, a, b, did) in [
+        ("/cookie", "Cookie", "id=1,,2", "id=1,2", Outcome::Miss),
+        ("/space", "Cookie", "id=1 ,2", "id=1,2", Outcome::Miss),
+        ("/user", "X-User", ",bob", "bob", Outcome::Miss),
+        ("/list", "Prefer", ",a , b", "a,b", Outcome::Hit),
+    ] {
+        stage.origin.on(target, Script::cached("x").field("Vary", field));
+        assert_eq!(outcome(&stage.send(&Ask::get(HOST, target).with(field, a)).await), Outcome::Miss, "{target}");
+        assert_eq!(outcome(&stage.send(&Ask::get(HOST, target).with(field, b)).await), did, "{target}");
+    }
+}
+
+/// What does not go up selects nothing: its variant would be another one's.
+#[tokio::test]
+async fn a_field_that_connection_names_selects_no_variant() {
+    let stage = Stage::new().await;
+    for field in ["Cache-Control", "Content-Language", "X-User"] {
+        let target = format!("/{field}");
+        let vary = |body: &'static str| Script::cached(body).field("Vary", field);
+        stage.origin.next(&target, vary("without"));
+        stage.origin.next(&target, vary("with"));
+        let ask = async |fields: &str| {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
+            let (status, body) =
+                Exchange::send(stage.node().public_addr(), &text).await.whole().await.expect("a response");
+            (status, String::from_utf8(body).expect("text"))
+        };
+        let named = format!("{field}: x\r\nConnection: {field}\r\n");
+        assert_eq!(ask(&named).await, (200, "without".to_owned()), "{field}");
+        let seen = stage.origin.last(&target);
+        assert_eq!(seen.field(field), None);
+        assert_eq!(ask(&format!("{field}: x\r\n")).await, (200, "with".to_owned()), "{field}");
+        assert_eq!(ask("").await, (200, "without".to_owned()), "{field}");
+        assert_eq!(ask(&named).await, (200, "without".to_owned()), "{field}");
+        assert_eq!(stage.origin.count(&target), 2, "{field}");
+    }
 }

@@ -114,3 +114,23 @@ async fn a_refusal_of_head_has_no_body() {
     }
     stand.still_serves().await;
 }
+
+/// RFC 9110 §7.6.1: what Connection may not name is told as that, whatever is stored.
+#[tokio::test]
+async fn connection_names_what_concerns_it() {
+    let stand = Stand::new().await;
+    assert_eq!(stand.exchange(get("/a")).await.status, 200);
+    let many = (0..10).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+    for options in ["Host", "close, x-forwarded-FOR", "X-Forwarded-Host", "\"x\"", ":authority", &many] {
+        let text = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: {options}\r\n\r\n");
+        let reply = stand.exchange(text).await;
+        assert_eq!(reply.status, 400, "{options}");
+        let told = reply.header("cache-status").unwrap_or_default();
+        assert!(told.contains("bad-connection"), "{options}: {told}");
+    }
+    for options in ["", ",", "close, X-Hop", "keep-alive"] {
+        let text = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: {options}\r\n\r\n");
+        assert_eq!(stand.exchange(text).await.status, 200, "{options:?}");
+    }
+    stand.still_serves().await;
+}

@@ -77,6 +77,9 @@ differences! {
     /// RFC 9111 §5.2: a directive that takes a value and has none gives no valid lifetime, so there is none (zero). The
     /// oracle takes it for absent and looks at Expires.
     ValuelessMaxAge;
+    /// RFC 9111 §3.5: an `s-maxage` that can't be read does not allow to share what was asked for with Authorization. For
+    /// the oracle it is enough that it is there.
+    UnreadablePermission;
 }
 
 impl Difference {
@@ -124,6 +127,7 @@ impl Difference {
                 case.response.has("last-modified") && !says("max-age=") && !case.response.has("expires")
             }
             Self::ValuelessMaxAge => cache_control.split(',').any(|part| part.trim() == "max-age"),
+            Self::UnreadablePermission => says("s-maxage=x") && case.request.has("authorization") && !ours.stored,
         }
     }
 }

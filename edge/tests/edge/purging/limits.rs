@@ -1,6 +1,6 @@
 //! What the admin server takes of its clients: none of them keeps the others from it.
 
-use crate::stage::{Stage, eventually, url};
+use crate::stage::{Stage, eventually, url, within};
 use crate::support::{Client, HOST, Reply};
 use edge::wire::admin::ErrorReply;
 use edge::wire::purge::{MAX_BODY_BYTES, Mode};
@@ -101,9 +101,9 @@ async fn connections_without_a_request_keep_nobody_out() {
     check_refused(&open.swap_remove(0).reply().await, 503);
 }
 
-/// Requests don't give way to others: there are so many at once, and no more.
+/// Bodies that don't come give way to those who have something to say.
 #[tokio::test]
-async fn connections_with_a_request_have_a_bound() {
+async fn requests_without_their_bodies_keep_nobody_out() {
     let stage = Stage::new().await;
     let body = serde_json::json!({ "targets": [url("/a")] }).to_string();
     let mut busy = Vec::new();
@@ -114,10 +114,46 @@ async fn connections_with_a_request_have_a_bound() {
         assert_eq!(client.bytes(12).await, b"HTTP/1.1 100");
         busy.push(client);
     }
-    let reply = connect(&stage).await.reply().await;
-    check_refused(&reply, 503);
-    assert!(reply.header("retry-after").is_some());
-    let mut first = busy.pop().expect("many");
-    first.send(&body).await;
-    eventually("a place is free", async || connect(&stage).await.exchange(HEALTH).await.status == 200).await;
+    assert_eq!(connect(&stage).await.exchange(HEALTH).await.status, 200);
+    assert!(stage.purge(Mode::Hard, &[url("/a")]).await.is_new);
+    // The last one was not driven out, and the first is told.
+    let mut last = busy.pop().expect("many");
+    last.send(&body).await;
+    eventually("it is purged", async || stage.stats().await.purges == 2).await;
+}
+
+/// A token for some sites' purges has its share of the admin server, and no more.
+#[tokio::test]
+async fn a_token_leaves_places_to_others() {
+    let stage = Stage::new().await;
+    let deploy = &stage.fleet.secrets().deploy;
+    let mut busy = Vec::new();
+    for n in 0..CONNECTIONS {
+        let mut client = connect(&stage).await;
+        client.send(head(deploy, "", 100)).await;
+        if n >= CONNECTIONS / 4 {
+            check_refused(&client.reply().await, 503);
+        } else {
+            // It is there before the next one.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        busy.push(client);
+    }
+    assert!(stage.purge(Mode::Hard, &[url("/a")]).await.is_new);
+    assert_eq!(connect(&stage).await.exchange(HEALTH).await.status, 200);
+    drop(busy);
+
+    // As many slow large bodies as there are turns: one of them has one.
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut client = connect(&stage).await;
+        client.send(head(deploy, "", MAX_BODY_BYTES)).await;
+        client.send("x".repeat(70 << 10)).await;
+        slow.push(client);
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let many: Vec<_> = (0..3000).map(|n| url(&format!("/{n}"))).collect();
+    // Their time is over later than this ends.
+    let purge = within("a purge beside them", stage.purge(Mode::Hard, &many)).await;
+    assert_eq!(purge.targets, 3000);
 }

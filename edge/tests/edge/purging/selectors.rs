@@ -206,3 +206,21 @@ async fn a_thousand_urls_at_once() {
     assert_eq!(stage.purge(Mode::Hard, &most).await.position, "1.4");
     assert_eq!(outcome(&stage.get("/1000").await), Outcome::Miss);
 }
+
+/// URLs that differ in nothing but how they are written are one (RFC 3986 §6.2.2): stored once, and purged as one.
+#[tokio::test]
+async fn a_url_is_purged_however_it_is_written() {
+    let stage = Stage::new().await;
+    stage.origin.on("/~u/a%2F?x=a%C3%A4", Script::cached("x"));
+    let written = ["/~u/a%2F?x=a%C3%A4", "/%7Eu/%61%2f?x=%61%c3%a4", "/%7eu/a%2F?%78=a%C3%A4"];
+    for asked in written {
+        for purged in written {
+            assert_eq!(stage.get(asked).await.text(), "x");
+            assert_eq!(outcome(&stage.get(asked).await), Outcome::Hit, "{asked}");
+            stage.purge(Mode::Hard, &[url(purged)]).await;
+            assert_eq!(outcome(&stage.get(asked).await), Outcome::Miss, "{asked} after a purge of {purged}");
+        }
+    }
+    // The origin is asked for what the key holds, so nobody can store one spelling's response under another's.
+    assert_eq!(stage.origin.count("/~u/a%2F?x=a%C3%A4"), 10);
+}

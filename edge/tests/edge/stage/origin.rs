@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// How often what is endless is sent.
+const REPEAT_EVERY: Duration = Duration::from_millis(100);
 
 /// A request as the origin received it.
 #[derive(Debug, Clone)]
@@ -241,6 +245,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
                         sent = stream.flush().await;
                     }
                 }
+                Step::Repeat(bytes) => sent = repeat(&mut stream, &bytes).await,
                 Step::Close => ended = true,
             }
             if sent.is_err() {
@@ -255,6 +260,15 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
             let _ = stream.shutdown().await;
             return;
         }
+    }
+}
+
+/// Sends the same until the other side has gone.
+async fn repeat(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    loop {
+        stream.write_all(bytes).await?;
+        stream.flush().await?;
+        tokio::time::sleep(REPEAT_EVERY).await;
     }
 }
 

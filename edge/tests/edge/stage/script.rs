@@ -29,6 +29,7 @@ pub(crate) struct Script {
     validates: bool,
     ranges: bool,
     interim: Option<Bytes>,
+    is_endless: bool,
 }
 
 /// What is to be done, one after the other.
@@ -36,6 +37,8 @@ pub(crate) struct Script {
 pub(super) enum Step {
     Wait(Gate),
     Send(Bytes),
+    /// Sends this again and again.
+    Repeat(Bytes),
     /// Ends the connection.
     Close,
 }
@@ -59,6 +62,7 @@ impl Script {
             validates: false,
             ranges: false,
             interim: None,
+            is_endless: false,
         }
     }
 
@@ -91,6 +95,11 @@ impl Script {
     pub(crate) fn hinting(self, name: &str, value: &str) -> Self {
         let head = format!("HTTP/1.1 103 Early Hints\r\n{name}: {value}\r\n\r\n");
         Self { interim: Some(head.into()), ..self }
+    }
+
+    /// Sends the body, or else what comes first, again and again, ten times a second, without an end.
+    pub(crate) fn endless(self) -> Self {
+        Self { is_endless: true, ..self }
     }
 
     pub(crate) fn status(self, status: u16) -> Self {
@@ -187,6 +196,9 @@ impl Script {
     }
 
     fn steps(&self, to_head: bool) -> Vec<Step> {
+        if let Some(interim) = self.interim.clone().filter(|_| self.is_endless) {
+            return vec![Step::Repeat(interim)];
+        }
         let mut steps: Vec<Step> = self.interim.iter().cloned().map(Step::Send).collect();
         steps.extend(self.before_head.iter().cloned().map(Step::Wait));
         if let Some(raw) = &self.raw {
@@ -195,6 +207,11 @@ impl Script {
         }
         steps.push(Step::Send(self.head().into()));
         if to_head || matches!(self.status, 204 | 304) {
+            return steps;
+        }
+        if self.is_endless {
+            let part = if matches!(self.framing, Framing::Chunked) { chunk(&self.body) } else { self.body.clone() };
+            steps.push(Step::Repeat(part));
             return steps;
         }
         let end = self.cut.unwrap_or(self.body.len());

@@ -1,0 +1,246 @@
+//! What happens to the world by itself: requests, purges, faults.
+
+use super::entry::Entry;
+use super::home::Stage;
+use super::operator::Operator;
+use super::process::Kept;
+use super::serve::{Asker, Serve};
+use super::sweep::Sweep;
+use super::url::Key;
+use super::world::{Kind, ProcId, Step, TaskId, World};
+use edge::core::log::Member;
+use edge::core::purge::{Fence, Mark, Mode, Selector};
+use edge::core::reuse::PurgeMark;
+use std::sync::Arc;
+
+/// Something planned.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Request {
+        node: usize,
+        key: Key,
+    },
+    Purge {
+        number: u64,
+        deploys: Option<Key>,
+        mode: Mode,
+        selectors: Vec<Selector>,
+        not_in_fleet: Option<usize>,
+    },
+    /// The tags of an object change, and nothing else.
+    Retag {
+        key: Key,
+    },
+    /// The entry goes from memory, or from the disk as well.
+    Evict {
+        node: usize,
+        key: Key,
+        from_disk: bool,
+    },
+    /// The entry is written to the disk, with its mark.
+    Keep {
+        node: usize,
+        key: Key,
+    },
+    Sweep {
+        node: usize,
+    },
+    OriginFails {
+        lasts: Step,
+    },
+    /// A process ends; another one starts later, in the same folder or with an empty one.
+    Crash {
+        node: usize,
+        lasts: Step,
+        loses_disk: bool,
+    },
+    /// A process starts though another one runs as this node.
+    SecondBoot {
+        node: usize,
+        lasts: Step,
+    },
+    Boot {
+        node: usize,
+    },
+    EndSecond {
+        proc: ProcId,
+    },
+    /// An operator, or the process, says that it has ended.
+    Leaves {
+        member: Member,
+    },
+    /// A process stands still.
+    Pause {
+        node: usize,
+        lasts: Step,
+    },
+    CutHome {
+        node: usize,
+        lasts: Step,
+    },
+    CutTier {
+        node: usize,
+        lasts: Step,
+    },
+    HomeCrashes {
+        lasts: Step,
+    },
+    HomeCrashesInAppend {
+        at: Stage,
+    },
+    /// The home comes back from a backup that lacks the last records.
+    HomeRestored {
+        lacks: usize,
+        lasts: Step,
+    },
+    LogTruncated {
+        records: usize,
+    },
+}
+
+impl Event {
+    /// Whether it can happen: no record is half written.
+    pub(super) fn ready(&self, world: &World) -> bool {
+        match self {
+            Self::LogTruncated { .. } | Self::Leaves { .. } => !world.home.is_appending && world.home.core.is_some(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn happen(self, id: TaskId, world: &mut World) {
+        match self {
+            Self::Request { node, key } => {
+                let proc = world.nodes[node].proc;
+                if world.procs[proc].alive {
+                    world.spawn(id, Kind::Serve(Serve::new(proc, key, Asker::Client, None, world.now)));
+                }
+            }
+            Self::Purge { number, deploys, mode, selectors, not_in_fleet } => {
+                world.spawn(id, Kind::Operator(Operator::new(number, deploys, mode, selectors, not_in_fleet)));
+            }
+            Self::Retag { key } => world.origin.retagged[key] += 1,
+            Self::Evict { node, key, from_disk } => evict(world, node, key, from_disk),
+            Self::Keep { node, key } => keep(world, node, key),
+            Self::Sweep { node } => {
+                let proc = world.nodes[node].proc;
+                if world.procs[proc].alive {
+                    world.spawn(id, Kind::Sweep(Sweep::new(proc)));
+                }
+            }
+            Self::OriginFails { lasts } => world.origin.down_until = world.now + lasts,
+            Self::Crash { node, lasts, loses_disk } => crash(id, world, node, lasts, loses_disk),
+            Self::SecondBoot { node, lasts } => second_boot(id, world, node, lasts),
+            Self::Boot { node } => {
+                if !world.procs[world.nodes[node].proc].alive {
+                    world.boot(node, "disk");
+                }
+            }
+            Self::EndSecond { proc } => {
+                world.crash(proc);
+                let member = world.procs[proc].member.clone();
+                world.spawn(id, Kind::Event(world.now, Event::Leaves { member }));
+            }
+            Self::Leaves { member } => world.home.leaves(&member, world.now),
+            Self::Pause { node, lasts } => {
+                let proc = world.nodes[node].proc;
+                world.procs[proc].paused_until = world.now + lasts;
+                world.cover.count("pauses");
+            }
+            Self::CutHome { node, lasts } => {
+                world.nodes[node].home_cut_until = world.now + lasts;
+                let proc = world.nodes[node].proc;
+                if let Some(session) = world.procs[proc].session {
+                    world.home.sessions.remove(&session);
+                }
+                world.cover.count("links cut: home");
+            }
+            Self::CutTier { node, lasts } => {
+                world.cut_tier(node, world.now + lasts);
+                world.cover.count("links cut: tier");
+            }
+            Self::HomeCrashes { lasts } => {
+                world.crash_home(world.now + lasts);
+                world.cover.count("home: crashes");
+            }
+            Self::HomeCrashesInAppend { at } => world.home.crash_at = Some(at),
+            Self::HomeRestored { lacks, lasts } => {
+                world.crash_home(world.now + lasts);
+                let left = world.home.disk.len().saturating_sub(lacks);
+                world.home.disk.truncate(left);
+                world.monitor.restored();
+                world.cover.count("home: restored from a backup");
+                world.note(id, "home", || format!("restored without its last {lacks} records"));
+            }
+            Self::LogTruncated { records } => {
+                world.home.truncate(records);
+                world.cover.count("home: log truncated");
+            }
+        }
+    }
+}
+
+fn evict(world: &mut World, node: usize, key: Key, from_disk: bool) {
+    let proc = world.nodes[node].proc;
+    world.procs[proc].store.remove(&key);
+    let Some(disk) = &mut world.nodes[node].disk else { return };
+    if from_disk {
+        disk.entries.remove(&key);
+    } else if let Some(kept) = disk.entries.get(&key) {
+        // From memory alone: the next look-up finds what was kept, with the mark that was kept.
+        let mark = Mark::restored(kept.valid, kept.soft_since);
+        let entry: Arc<Entry> = Arc::new(kept.entry.with_mark(mark));
+        if world.procs[proc].alive && disk.applied.is_some() {
+            world.procs[proc].store.insert(key, entry);
+        }
+    }
+}
+
+fn keep(world: &mut World, node: usize, key: Key) {
+    let process = &world.procs[world.nodes[node].proc];
+    let Some(entry) = process.store.get(&key).filter(|_| process.alive).cloned() else { return };
+    let Some(disk) = &mut world.nodes[node].disk else { return };
+    let Some((applied, _)) = disk.applied else { return };
+    let valid = entry.mark.valid();
+    let soft_since = match entry.mark.verdict() {
+        PurgeMark::Soft { since } => Some(since),
+        PurgeMark::Valid | PurgeMark::Hard => None,
+    };
+    // A mark never says more than what the disk says was applied.
+    let valid = valid.meet(Fence::new(applied, valid.own()));
+    let is_older = disk.entries.get(&key).is_some_and(|kept| !entry.fence.reaches(kept.entry.fence));
+    if !is_older {
+        disk.entries.insert(key, Kept { entry, valid, soft_since });
+        world.cover.count("entries kept on disk");
+    }
+}
+
+fn crash(id: TaskId, world: &mut World, node: usize, lasts: Step, loses_disk: bool) {
+    let proc = world.nodes[node].proc;
+    if !world.procs[proc].alive {
+        return;
+    }
+    world.crash(proc);
+    world.cover.count("crashes");
+    if loses_disk && let Some(disk) = &mut world.nodes[node].disk {
+        *disk = super::process::Disk::default();
+    }
+    world.spawn(id, Kind::Event(world.now + lasts, Event::Boot { node }));
+}
+
+/// Another process with another folder; the home refuses it for as long as the first is a member.
+fn second_boot(id: TaskId, world: &mut World, node: usize, lasts: Step) {
+    let first = world.nodes[node].proc;
+    if !world.procs[first].alive || !world.procs[first].is_serving {
+        return;
+    }
+    world.boot(node, "other");
+    let second = world.nodes[node].proc;
+    world.nodes[node].proc = first;
+    world.cover.count("second boots");
+    let requests = 1 + world.roll(id, 3);
+    for _ in 0..requests {
+        let key = world.roll(id, world.keys as u64) as Key;
+        world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client, None, world.now)));
+    }
+    world.spawn(id, Kind::Event(world.now + lasts, Event::EndSecond { proc: second }));
+}

@@ -1,0 +1,198 @@
+//! What a seed makes of a world: its nodes, and all that will happen to it.
+
+use super::event::Event;
+use super::home::Stage;
+use super::url;
+use super::world::Step;
+use edge::core::purge::{Mode, Selector};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// A world to be. Events can be taken out of it: the others stay what they are.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) steps: Step,
+    pub(super) keys: usize,
+    pub(super) shields: usize,
+    pub(super) edges: usize,
+    /// Which nodes keep something on a disk.
+    pub(super) with_disk: Vec<bool>,
+    /// When, its number, and what.
+    pub(super) events: Vec<(Step, u64, Event)>,
+}
+
+/// Draws a plan.
+struct Draw {
+    rng: ChaCha8Rng,
+    plan: Plan,
+    may_restore: bool,
+    /// The selector of the last purge, for another one of it.
+    last: Option<Vec<Selector>>,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64, steps: Step) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let may_restore = rng.random_bool(0.25);
+        // In a small world a restored home is found out less soon.
+        let (shields, edges) = match may_restore && rng.random_bool(0.7) {
+            true => (1, rng.random_range(1..=2)),
+            false => (rng.random_range(1..=2), rng.random_range(1..=4)),
+        };
+        let has_disks = rng.random_bool(0.5);
+        let plan = Self {
+            seed,
+            steps,
+            keys: rng.random_range(1..=3),
+            shields,
+            edges,
+            with_disk: (0..shields + edges).map(|_| has_disks && rng.random_bool(0.7)).collect(),
+            events: Vec::new(),
+        };
+        let mut draw = Draw { rng, plan, may_restore, last: None };
+        draw.all();
+        draw.plan
+    }
+}
+
+impl Draw {
+    fn all(&mut self) {
+        for _ in 0..self.rng.random_range(15..60) {
+            let event = self.request();
+            self.add(event);
+        }
+        for number in 0..self.rng.random_range(2..=12) {
+            let event = self.purge(number);
+            self.add(event);
+        }
+        for _ in 0..self.rng.random_range(0..30) {
+            let event = self.upkeep();
+            self.add(event);
+        }
+        if self.may_restore {
+            self.restore();
+        }
+        // Some worlds are calm: a fault hides the faults of others.
+        for _ in 0..self.rng.random_range(0_u32..12).saturating_sub(3) {
+            let event = self.fault();
+            self.add(event);
+        }
+    }
+
+    /// The home comes back from a backup while some nodes can't reach it, and goes on at once: what they know of the log
+    /// and what it numbers now differ.
+    fn restore(&mut self) {
+        let at = self.rng.random_range(self.plan.steps / 4..self.plan.steps * 2 / 3);
+        let (lacks, lasts) = (self.rng.random_range(1..5), self.rng.random_range(1..20));
+        self.add_at(at, Event::HomeRestored { lacks, lasts });
+        // One has not heard of what is lost; the others have, and are slow to say so.
+        let (behind, most) = (self.edge(), self.rng.random_bool(0.5));
+        if self.rng.random_bool(0.6) {
+            self.add_at(at - 90, Event::CutHome { node: behind, lasts: 90 });
+        } else {
+            // Or all have, and some end before that is durable.
+            for node in 0..self.plan.shields + self.plan.edges {
+                let (early, late) = (self.rng.random_range(5..80), self.rng.random_range(0..10));
+                self.add_at(at - early, Event::Keep { node, key: 0 });
+                if self.rng.random_bool(0.4) {
+                    self.add_at(at - late, Event::Crash { node, lasts: late, loses_disk: false });
+                }
+            }
+        }
+        for node in 0..self.plan.shields + self.plan.edges {
+            if node != behind && (most || self.rng.random_bool(0.5)) {
+                let lasts = self.rng.random_range(50..200);
+                self.add_at(at, Event::CutHome { node, lasts });
+            }
+        }
+        if self.rng.random_bool(0.3) {
+            let after = self.rng.random_range(40..180);
+            self.add_at(at + after, Event::LogTruncated { records: 12 });
+        }
+        for number in 0..self.rng.random_range(3..8) {
+            let event = self.purge(100 + number);
+            let at = at + self.rng.random_range(0..180) - 80;
+            self.add_at(at, event);
+        }
+        for _ in 0..10 {
+            let event = Event::Request { node: behind, key: self.key() };
+            let at = at + self.rng.random_range(0..200);
+            self.add_at(at, event);
+        }
+    }
+
+    fn add(&mut self, event: Event) {
+        let at = self.rng.random_range(30..self.plan.steps.max(31));
+        self.add_at(at, event);
+    }
+
+    fn add_at(&mut self, at: Step, event: Event) {
+        let number = self.plan.events.len() as u64;
+        self.plan.events.push((at, number, event));
+    }
+
+    fn key(&mut self) -> usize {
+        // One is hotter than the others.
+        if self.rng.random_bool(0.6) { 0 } else { self.rng.random_range(0..self.plan.keys) }
+    }
+
+    fn node(&mut self) -> usize {
+        self.rng.random_range(0..self.plan.shields + self.plan.edges)
+    }
+
+    fn edge(&mut self) -> usize {
+        self.plan.shields + self.rng.random_range(0..self.plan.edges)
+    }
+
+    fn request(&mut self) -> Event {
+        Event::Request { node: self.edge(), key: self.key() }
+    }
+
+    fn purge(&mut self, number: u64) -> Event {
+        let key = self.key();
+        let mut selectors = vec![url::selector(key, self.rng.random())];
+        if self.rng.random_bool(0.2) {
+            selectors.push(url::selector(key, self.rng.random()));
+        }
+        if let Some(last) = self.last.take().filter(|_| self.rng.random_bool(0.3)) {
+            selectors = last;
+        }
+        self.last = Some(selectors.clone());
+        let mode = if self.rng.random_bool(0.4) { Mode::Soft } else { Mode::Hard };
+        let deploys = self.rng.random_bool(0.8).then_some(key);
+        let lacks = !self.may_restore && self.rng.random_bool(0.1);
+        let not_in_fleet = lacks.then(|| self.node());
+        Event::Purge { number, deploys, mode, selectors, not_in_fleet }
+    }
+
+    fn upkeep(&mut self) -> Event {
+        let (node, key) = (self.node(), self.key());
+        match self.rng.random_range(0..10) {
+            0 | 1 => Event::Retag { key },
+            2 | 3 => Event::Evict { node, key, from_disk: self.rng.random_bool(0.5) },
+            4..=7 => Event::Keep { node, key },
+            _ => Event::Sweep { node },
+        }
+    }
+
+    fn fault(&mut self) -> Event {
+        let node = self.node();
+        let lasts = self.rng.random_range(5..150);
+        match self.rng.random_range(0..16) {
+            0..=3 => Event::Crash { node, lasts, loses_disk: self.rng.random_bool(0.1) },
+            4 | 5 => Event::Pause { node, lasts },
+            6 | 7 => Event::CutHome { node, lasts },
+            8 => Event::CutTier { node, lasts },
+            9 => Event::OriginFails { lasts: lasts / 2 },
+            // Two processes of a node, and a home that knows neither: it takes the one that comes first.
+            10 if !self.may_restore => Event::SecondBoot { node, lasts },
+            10 | 11 => Event::HomeCrashes { lasts: lasts / 2 },
+            12 | 13 => Event::HomeCrashesInAppend {
+                at: [Stage::Write, Stage::Commit, Stage::Answer][self.rng.random_range(0..3)],
+            },
+            14 if self.may_restore => Event::HomeRestored { lacks: self.rng.random_range(1..6), lasts: lasts / 2 },
+            _ => Event::LogTruncated { records: self.rng.random_range(1..8) },
+        }
+    }
+}

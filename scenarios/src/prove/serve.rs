@@ -1,0 +1,340 @@
+//! A request at a process: a client's at an edge, or a tier's at a shield.
+
+use super::check::Check;
+use super::entry::{Entry, Response};
+use super::fill::{Fill, Reply};
+use super::monitor;
+use super::process::Held;
+use super::url::{self, Key};
+use super::world::{Done, Kind, ProcId, Step, TaskId, World};
+use edge::core::cache_control::RequestDirectives;
+use edge::core::hop::{self, Asked, Turn};
+use edge::core::log::Position;
+use edge::core::purge::{Arrival, Fence};
+use edge::core::reuse::{
+    PurgeMark, Reuse, ReusePolicy, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
+};
+use edge::core::rules::{self, Rule};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a tier waits for the records that it lacks, in steps.
+const CATCH_UP: Step = 40;
+
+/// How often a request is tried upstream.
+pub(super) const MAX_TRIES: u32 = 3;
+
+/// How long after a soft purge what it marked is served, in steps.
+pub(super) const SOFT_BOUND: Duration = Duration::from_millis(100);
+
+/// What the site says.
+const POLICY: ReusePolicy = ReusePolicy { soft_purge_bound: Some(SOFT_BOUND), lease: edge::core::reuse::Lease::Held };
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asker {
+    Client,
+    /// The fetch of a tier below, and the version whose validator it has sent.
+    Tier {
+        reply_to: (TaskId, u32),
+        validator: Option<u64>,
+    },
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Serve {
+    pub(super) proc: ProcId,
+    key: Key,
+    pub(super) asker: Asker,
+    asked: Option<Asked>,
+    /// When its head had arrived.
+    arrived: Step,
+    /// What had been applied then.
+    asked_at: Fence,
+    tries: u32,
+    found: Option<Arc<Entry>>,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    Arrives,
+    Waits(Step),
+    LooksUp,
+    Checks(Check),
+    Joins { validate: bool },
+    FetchesAlone,
+    Awaits(TaskId),
+    HasHead(Arc<Entry>),
+    ChecksStandIn(Check),
+    Answers(Said),
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+struct Said {
+    entry: Arc<Entry>,
+    is_stale: bool,
+    position: Position,
+    /// When it was found to be good.
+    judged: Step,
+}
+
+impl Serve {
+    pub(super) const fn new(proc: ProcId, key: Key, asker: Asker, asked: Option<Asked>, now: Step) -> Self {
+        Self { proc, key, asker, asked, arrived: now, asked_at: Fence::ZERO, tries: 0, found: None, at: At::Arrives }
+    }
+
+    pub(super) fn ready(&self, world: &World) -> bool {
+        let process = &world.procs[self.proc];
+        match &self.at {
+            At::Waits(until) => world.now >= *until || process.applied() != self.asked_at,
+            At::Awaits(fill) => process.fills.get(fill).is_some_and(Option::is_some),
+            _ => true,
+        }
+    }
+
+    const fn is_client(&self) -> bool {
+        matches!(self.asker, Asker::Client)
+    }
+
+    pub(super) fn step(&mut self, id: TaskId, world: &mut World) -> Done {
+        let next = match std::mem::replace(&mut self.at, At::LooksUp) {
+            At::Arrives => self.arrives(id, world),
+            At::Waits(until) => self.turn(world.now >= until, world),
+            At::LooksUp => self.looks_up(world),
+            At::Checks(check) => self.checks(id, check, world),
+            At::Joins { validate } => Some(self.joins(id, validate, world)),
+            At::FetchesAlone => {
+                self.tries += 1;
+                let fill = Fill::new(self.proc, self.key, None, self.asked, true);
+                Some(At::Awaits(self.begin(id, fill, world)))
+            }
+            At::Awaits(fill) => self.awaited(fill, world),
+            At::HasHead(entry) => self.has_head(entry, world),
+            At::ChecksStandIn(check) => self.checks_stand_in(check, world),
+            At::Answers(said) => {
+                self.answers(id, &said, world);
+                return Done::Yes;
+            }
+        };
+        match next {
+            Some(next) => {
+                self.at = next;
+                Done::No
+            }
+            None => {
+                self.fails(id, world);
+                Done::Yes
+            }
+        }
+    }
+
+    fn arrives(&mut self, id: TaskId, world: &mut World) -> Option<At> {
+        let process = &world.procs[self.proc];
+        if !process.is_serving {
+            world.cover.count("requests refused before catching up");
+            return None;
+        }
+        if self.is_client() {
+            self.arrived = world.now;
+            world.cover.count("requests");
+        }
+        self.asked_at = process.applied();
+        let (name, key, asked) = (process.name.clone(), self.key, self.asked);
+        world.note(id, &name, || match asked {
+            None => format!("a client asks for {key}"),
+            Some(asked) => format!("a tier asks for {key}, valid to {}", asked.valid_to),
+        });
+        self.turn(false, world)
+    }
+
+    fn turn(&mut self, has_waited: bool, world: &mut World) -> Option<At> {
+        let Some(asked) = self.asked else { return Some(At::LooksUp) };
+        self.asked_at = world.procs[self.proc].applied();
+        Some(match hop::turn(asked, self.asked_at.log(), has_waited) {
+            Turn::Serve => At::LooksUp,
+            Turn::CatchUp => {
+                world.cover.count("tier: waits for records");
+                At::Waits(world.now + CATCH_UP)
+            }
+            Turn::GoPast => {
+                world.cover.count("tier: goes past its cache");
+                At::FetchesAlone
+            }
+        })
+    }
+
+    fn looks_up(&mut self, world: &World) -> Option<At> {
+        self.found = world.procs[self.proc].store.get(&self.key).cloned();
+        Some(match &self.found {
+            Some(entry) => At::Checks(Check::new(entry.clone())),
+            None => At::Joins { validate: false },
+        })
+    }
+
+    fn checks(&mut self, id: TaskId, mut check: Check, world: &mut World) -> Option<At> {
+        let Some(mark) = check.step(self.proc, world) else { return Some(At::Checks(check)) };
+        let verdict = reuse(&RequestDirectives::NONE, &check.entry.freshness, mark, world.time(), &POLICY);
+        let verdict = if self.is_client() || !rules::on(Rule::SoftNotToTiers) { verdict } else { for_tier(verdict) };
+        world.cover.count(match (mark, verdict) {
+            (PurgeMark::Hard, _) => "verdict: hidden",
+            (PurgeMark::Soft { .. }, Reuse::StaleWhileRevalidate(_)) => "verdict: soft, served",
+            (PurgeMark::Soft { .. }, _) => "verdict: soft, validated",
+            (PurgeMark::Valid, Reuse::Fresh) => "verdict: fresh",
+            (PurgeMark::Valid, _) => "verdict: expired",
+        });
+        Some(match verdict {
+            Reuse::Fresh => At::Answers(self.hit(check.entry, false, world)),
+            Reuse::StaleWhileRevalidate(_) => {
+                self.refreshes(id, &check.entry, world);
+                At::Answers(self.hit(check.entry, true, world))
+            }
+            Reuse::MustRevalidate(_) => At::Joins { validate: true },
+            Reuse::MustRefetch(_) => At::Joins { validate: !rules::on(Rule::HiddenIsDead) },
+        })
+    }
+
+    fn hit(&self, entry: Arc<Entry>, is_stale: bool, world: &World) -> Said {
+        Said { is_stale, position: entry.mark.valid().log(), entry, judged: world.now }
+    }
+
+    /// Whether a fetch that runs will do: a rule that hides it already makes it worthless.
+    fn will_do(&self, held: Held, world: &World) -> bool {
+        let index = &world.procs[self.proc].index;
+        let hidden = index.selects_since(&url::subject(self.key, []), held.fence)
+            || self.found.as_ref().is_some_and(|found| index.selects_since(&found.subject, held.fence));
+        !hidden || !rules::on(Rule::JoinRefused)
+    }
+
+    fn refreshes(&self, id: TaskId, entry: &Arc<Entry>, world: &mut World) {
+        let held = world.procs[self.proc].held.get(&self.key).copied();
+        if held.is_none_or(|held| !self.will_do(held, world)) {
+            world.cover.count("background refreshes");
+            let fill = Fill::new(self.proc, self.key, Some(entry.clone()), None, false);
+            self.begin(id, fill, world);
+        }
+    }
+
+    fn joins(&mut self, id: TaskId, validate: bool, world: &mut World) -> At {
+        if let Some(held) = world.procs[self.proc].held.get(&self.key).copied() {
+            if self.will_do(held, world) {
+                world.cover.count("joiners");
+                world.monitor.joined(self.proc, held.fill);
+                return At::Awaits(held.fill);
+            }
+            world.cover.count("joins refused");
+        }
+        self.tries += 1;
+        let stored = self.found.clone().filter(|_| validate);
+        let fill = Fill::new(self.proc, self.key, stored, self.asked, false);
+        At::Awaits(self.begin(id, fill, world))
+    }
+
+    fn begin(&self, id: TaskId, fill: Fill, world: &mut World) -> TaskId {
+        let process = &world.procs[self.proc];
+        let (is_alone, fence) = (fill.is_alone(), process.applied());
+        let task = world.spawn(id, Kind::Fill(Box::new(fill)));
+        let process = &mut world.procs[self.proc];
+        process.fills.insert(task, None);
+        if !is_alone {
+            process.held.insert(self.key, Held { fill: task, fence });
+        }
+        task
+    }
+
+    fn awaited(&mut self, fill: TaskId, world: &World) -> Option<At> {
+        match world.procs[self.proc].fills.get(&fill)?.as_ref()? {
+            Ok(entry) => Some(At::HasHead(entry.clone())),
+            Err(()) => match &self.found {
+                Some(found) => Some(At::ChecksStandIn(Check::new(found.clone()))),
+                None => self.again(),
+            },
+        }
+    }
+
+    /// The head is there, and with it the tags.
+    fn has_head(&mut self, entry: Arc<Entry>, world: &mut World) -> Option<At> {
+        let arrival = match rules::on(Rule::CheckAtHead) {
+            true => world.procs[self.proc].index.arrival(&entry.subject, entry.fence, self.asked_at),
+            false => Arrival::Valid,
+        };
+        match arrival {
+            Arrival::Valid => {}
+            Arrival::AnswersOnly => world.cover.count("arrivals that answer only"),
+            Arrival::Hidden => {
+                world.cover.count("arrivals that are hidden");
+                return self.again();
+            }
+        }
+        let position = entry.fence.log();
+        Some(At::Answers(Said { entry, is_stale: false, position, judged: world.now }))
+    }
+
+    fn again(&self) -> Option<At> {
+        (self.tries < MAX_TRIES).then_some(At::LooksUp)
+    }
+
+    /// What was found may stand in for a fetch that failed.
+    fn checks_stand_in(&self, mut check: Check, world: &mut World) -> Option<At> {
+        let Some(mark) = check.step(self.proc, world) else { return Some(At::ChecksStandIn(check)) };
+        if !self.is_client() && matches!(mark, PurgeMark::Soft { .. }) {
+            return self.again();
+        }
+        let (freshness, now) = (&check.entry.freshness, world.time());
+        let cause = UpstreamFailure::Connect;
+        match stale_if_error(&RequestDirectives::NONE, freshness, mark, now, &POLICY, cause) {
+            StaleIfError::Allowed => {
+                world.cover.count("stale answers instead of errors");
+                Some(At::Answers(self.hit(check.entry, true, world)))
+            }
+            StaleIfError::Refused(_) => self.again(),
+        }
+    }
+
+    fn answers(&self, id: TaskId, said: &Said, world: &mut World) {
+        let (entry, name) = (&said.entry, world.procs[self.proc].name.clone());
+        let (version, position) = (entry.body.version, said.position);
+        world.note(id, &name, || {
+            let stale = if said.is_stale { ", marked stale" } else { "" };
+            format!("answers with version {version} of {}, valid to {position}{stale}", self.key)
+        });
+        match self.asker {
+            Asker::Client => {
+                let answer = monitor::Answer {
+                    key: self.key,
+                    arrived: self.arrived,
+                    judged: said.judged,
+                    is_stale: said.is_stale,
+                    tries: self.tries,
+                };
+                monitor::answered(world, &answer, entry);
+            }
+            Asker::Tier { reply_to, validator } => {
+                let response = Response {
+                    body: entry.body,
+                    tags: entry.tags.clone(),
+                    freshness: entry.freshness,
+                    not_modified: validator == Some(version),
+                };
+                let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false };
+                world.replies.insert(reply_to, reply);
+            }
+        }
+    }
+
+    fn fails(&self, id: TaskId, world: &mut World) {
+        let name = world.procs[self.proc].name.clone();
+        world.note(id, &name, || format!("has no answer for {}", self.key));
+        match self.asker {
+            Asker::Client => {
+                world.cover.count("requests without an answer");
+                monitor::unanswered(world, self.arrived);
+            }
+            Asker::Tier { reply_to, .. } => {
+                world.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false });
+            }
+        }
+    }
+}

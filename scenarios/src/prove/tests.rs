@@ -1,0 +1,116 @@
+use super::*;
+use edge::core::rules::{Rule, without};
+use std::sync::atomic::AtomicUsize;
+
+/// Runs seeds until one fails.
+fn first_failure(seeds: Range<u64>) -> Option<Failure> {
+    seeds.into_iter().find_map(|seed| run(seed, DEFAULT_STEPS, false).failure)
+}
+
+#[test]
+fn no_schedule_breaks_the_promise() {
+    let found = search(0..3000, DEFAULT_STEPS, &|| ());
+    if let Some(failure) = found.failure {
+        let shrunk = run_shrunk(failure.seed, DEFAULT_STEPS);
+        panic!("{failure:#?}\n{}\n{:#?}", shrunk.trace.join("\n"), shrunk.failure);
+    }
+    // Without these a run would prove little.
+    for what in [
+        "purges that met a fill in flight",
+        "purges that met a joiner",
+        "purges that met a lagging shield",
+        "purges that met a soft mark",
+        "purges that met a restart",
+        "purges that met a read",
+        "purges proven: hard",
+        "purges proven: soft",
+        "purges that the home has lost",
+        "purges that were recorded already",
+        "arrivals that answer only",
+        "arrivals that are hidden",
+        "joins refused",
+        "304s for what was purged meanwhile",
+        "fills that finish after a newer one",
+        "home: continues",
+        "home: crashes in an append",
+        "home: opens an epoch",
+        "sweeps",
+        "tier: asked again past the caches",
+        "tier: goes past its cache",
+        "verdict: soft, served",
+    ] {
+        assert!(found.coverage.of(what) > 50, "{what}: {}", found.coverage.of(what));
+    }
+}
+
+#[test]
+fn a_seed_says_all() {
+    let (first, again) = (run(7, DEFAULT_STEPS, true), run(7, DEFAULT_STEPS, true));
+    assert_eq!(first.trace, again.trace);
+    assert_eq!(first.coverage, again.coverage);
+}
+
+#[test]
+fn a_failure_is_made_smaller() {
+    without(&[Rule::CheckAtHead], || {
+        let seed = first_failure(0..100).expect("a failure").seed;
+        let shrunk = run_shrunk(seed, DEFAULT_STEPS);
+        let first = run(seed, DEFAULT_STEPS, false).failure.map(|failure| failure.violation.monitor);
+        assert_eq!(shrunk.failure.map(|failure| failure.violation.monitor), first);
+    });
+}
+
+/// Without these rules, some seed below this fails. Where two are named, one does what the other is for.
+const NEEDED: &[(&[Rule], u64)] = &[
+    (&[Rule::NoUpperBound], 100),
+    (&[Rule::FloorAfterIndex], 100),
+    (&[Rule::AppliedBeforeCheck], 100),
+    (&[Rule::SoftWithAdvance], 100),
+    (&[Rule::FirstSoftCounts], 100),
+    (&[Rule::SoftAndHardKept], 100),
+    (&[Rule::FenceBeforeSend], 100),
+    (&[Rule::JoinRefused, Rule::CheckAtHead], 100),
+    (&[Rule::CheckAtHead], 100),
+    (&[Rule::OlderNeverReplaces], 100),
+    (&[Rule::ByIdentity], 100),
+    (&[Rule::HiddenIsDead], 100),
+    (&[Rule::OldTagsCount], 1000),
+    (&[Rule::AskedIsHeeded, Rule::ReplyBelowDiscarded], 100),
+    (&[Rule::ReplyBelowDiscarded], 100),
+    (&[Rule::SoftNotToTiers], 100),
+    (&[Rule::ContiguousOnly], 100),
+    (&[Rule::AckAfterApply], 100),
+    (&[Rule::DurableBeforeAck], 100),
+    (&[Rule::DurableBeforeTold], 100),
+    (&[Rule::EpochHidesAll], 300),
+    (&[Rule::ChainCompared], 100),
+    (&[Rule::CaughtUpFirst], 300),
+    (&[Rule::EveryMemberCounts], 100),
+    (&[Rule::LateMembersCount], 1000),
+    (&[Rule::ProofNamesPurge], 2000),
+    (&[Rule::ProofInThisEpoch], 100),
+];
+
+#[test]
+fn each_rule_is_needed() {
+    let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some((rules, within)) = NEEDED.get(next.fetch_add(1, Ordering::Relaxed)) {
+            missed.lock().expect("no panic").extend(check_needed(rules, *within));
+        }
+    };
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+    let missed = missed.into_inner().expect("no panic");
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+}
+
+/// Says so if nobody notices that rules are off.
+fn check_needed(rules: &[Rule], within: u64) -> Option<String> {
+    match without(rules, || first_failure(0..within)) {
+        Some(Failure { seed, violation, .. }) => {
+            println!("{rules:?}: seed {seed}, {}", violation.monitor);
+            None
+        }
+        None => Some(format!("{rules:?}: no seed below {within} fails")),
+    }
+}

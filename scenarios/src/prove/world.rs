@@ -1,0 +1,266 @@
+//! The world: everything that there is, and the tasks that act in it one step at a time.
+
+use super::coverage::Coverage;
+use super::dice::mix;
+use super::event::Event;
+use super::fill::{Fill, Reply};
+use super::follow::Follow;
+use super::home::{Homekeeping, Host};
+use super::monitor::Monitor;
+use super::operator::Operator;
+use super::origin::{Exchange, Origin};
+use super::plan::Plan;
+use super::process::{Disk, Node, Process};
+use super::schedule;
+use super::serve::{Asker, Serve};
+use super::sweep::Sweep;
+use super::trace::Trace;
+use edge::core::time::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+
+/// A step of some task; also the time, in milliseconds.
+pub(super) type Step = u64;
+
+/// A task. That of a planned event is the same whichever others there are; those that it begins follow from it.
+pub(super) type TaskId = u64;
+
+/// A process, by when it was started.
+pub(super) type ProcId = usize;
+
+/// Whether a task has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    Yes,
+    No,
+}
+
+/// What tasks there are.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Event(Step, Event),
+    Home,
+    Follow(ProcId, Follow),
+    Serve(Serve),
+    Fill(Box<Fill>),
+    Exchange(Exchange),
+    Operator(Operator),
+    Sweep(Sweep),
+}
+
+impl Kind {
+    /// The process that it lives in.
+    const fn proc(&self) -> Option<ProcId> {
+        match self {
+            Self::Follow(proc, _) => Some(*proc),
+            Self::Serve(serve) => Some(serve.proc),
+            Self::Fill(fill) => Some(fill.proc()),
+            Self::Sweep(sweep) => Some(sweep.proc),
+            Self::Event(..) | Self::Home | Self::Exchange(_) | Self::Operator(_) => None,
+        }
+    }
+
+    /// Whether it goes on for ever.
+    const fn is_endless(&self) -> bool {
+        matches!(self, Self::Home | Self::Follow(..))
+    }
+
+    fn ready(&self, id: TaskId, world: &World) -> bool {
+        if self.proc().is_some_and(|proc| world.now < world.procs[proc].paused_until) {
+            return false;
+        }
+        match self {
+            Self::Event(at, event) => world.now >= *at && event.ready(world),
+            Self::Home => Homekeeping::ready(world),
+            Self::Follow(_, follow) => follow.ready(world),
+            Self::Serve(serve) => serve.ready(world),
+            Self::Fill(fill) => fill.ready(id, world),
+            Self::Operator(operator) => operator.ready(world),
+            Self::Exchange(_) | Self::Sweep(_) => true,
+        }
+    }
+
+    fn step(&mut self, id: TaskId, world: &mut World) -> Done {
+        match self {
+            Self::Event(_, event) => {
+                event.clone().happen(id, world);
+                Done::Yes
+            }
+            Self::Home => Homekeeping::step(id, world),
+            Self::Follow(_, follow) => follow.step(id, world),
+            Self::Serve(serve) => serve.step(id, world),
+            Self::Fill(fill) => fill.step(id, world),
+            Self::Exchange(exchange) => exchange.step(id, world),
+            Self::Operator(operator) => operator.step(id, world),
+            Self::Sweep(sweep) => sweep.step(id, world),
+        }
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) now: Step,
+    pub(super) keys: usize,
+    pub(super) origin: Origin,
+    pub(super) home: Host,
+    pub(super) nodes: Vec<Node>,
+    pub(super) procs: Vec<Process>,
+    pub(super) replies: HashMap<(TaskId, u32), Reply>,
+    pub(super) monitor: Monitor,
+    pub(super) cover: Coverage,
+    pub(super) trace: Trace,
+    tasks: BTreeMap<TaskId, Kind>,
+    born: Vec<(TaskId, Kind)>,
+    /// How many numbers each task has drawn, and how many it has begun.
+    drawn: HashMap<TaskId, (u64, u64)>,
+}
+
+pub(super) const fn time(now: Step) -> Timestamp {
+    Timestamp::from_millis(now)
+}
+
+impl World {
+    pub(super) fn new(plan: &Plan, is_read: bool) -> Self {
+        let mut world = Self {
+            seed: plan.seed,
+            now: 1,
+            keys: plan.keys,
+            origin: Origin::default(),
+            home: Host::new(),
+            nodes: Vec::new(),
+            procs: Vec::new(),
+            replies: HashMap::new(),
+            monitor: Monitor::default(),
+            cover: Coverage::default(),
+            trace: Trace::new(is_read),
+            tasks: BTreeMap::from([(1, Kind::Home)]),
+            born: Vec::new(),
+            drawn: HashMap::new(),
+        };
+        for n in 0..plan.shields + plan.edges {
+            world.nodes.push(Node {
+                name: if n < plan.shields { format!("shield{n}") } else { format!("edge{}", n - plan.shields) },
+                is_shield: n < plan.shields,
+                disk: plan.with_disk[n].then(Disk::default),
+                boots: 0,
+                proc: 0,
+                home_cut_until: 0,
+                tier_cut_until: 0,
+            });
+            world.boot(n, "disk");
+        }
+        for (at, n, event) in &plan.events {
+            world.tasks.insert((*n + 1) << 32, Kind::Event(*at, event.clone()));
+        }
+        world
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        time(self.now)
+    }
+
+    /// A number below `below`, of a task's own.
+    pub(super) fn roll(&mut self, task: TaskId, below: u64) -> u64 {
+        let drawn = &mut self.drawn.entry(task).or_default().0;
+        *drawn += 1;
+        mix(&[self.seed, task, *drawn]) % below
+    }
+
+    /// Begins a task of another one.
+    pub(super) fn spawn(&mut self, parent: TaskId, kind: Kind) -> TaskId {
+        let begun = &mut self.drawn.entry(parent).or_default().1;
+        *begun += 1;
+        let id = mix(&[parent, *begun, 0x7a5]);
+        self.born.push((id, kind));
+        id
+    }
+
+    pub(super) fn note(&mut self, task: TaskId, who: &str, what: impl FnOnce() -> String) {
+        self.trace.note(self.now, task, who, what);
+    }
+
+    /// Starts a process on a node.
+    pub(super) fn boot(&mut self, node: usize, folder: &str) {
+        let proc = self.procs.len();
+        let process = Process::start(node, &mut self.nodes[node], folder);
+        self.nodes[node].proc = proc;
+        let id = mix(&[node as u64, self.nodes[node].boots, 0xb007]);
+        self.born.push((id, Kind::Follow(proc, Follow::new(proc))));
+        self.note(0, &process.name.clone(), || "starts".to_owned());
+        self.procs.push(process);
+    }
+
+    /// A process ends, with all that happens in it. Who waits for its answers hears that the connection broke.
+    pub(super) fn crash(&mut self, proc: ProcId) {
+        self.procs[proc].alive = false;
+        let process = &mut self.procs[proc];
+        process.store.clear();
+        if let Some(session) = process.session.take() {
+            self.home.sessions.remove(&session);
+        }
+        let name = process.name.clone();
+        self.note(0, &name, || "crashes".to_owned());
+        self.monitor.restarted();
+        self.tasks.extend(std::mem::take(&mut self.born));
+        let gone: Vec<TaskId> =
+            self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| *id).collect();
+        for id in gone {
+            if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = self.tasks.remove(&id) {
+                self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false });
+            }
+        }
+    }
+
+    pub(super) fn crash_home(&mut self, until: Step) {
+        self.home.crash(until);
+        self.monitor.restarted();
+        self.note(0, "home", || "crashes".to_owned());
+    }
+
+    /// Connections between tiers break: what was asked for on them has no answer.
+    pub(super) fn cut_tier(&mut self, node: usize, until: Step) {
+        self.nodes[node].tier_cut_until = until;
+        let proc = self.nodes[node].proc;
+        let waiting: Vec<(TaskId, u32)> = self
+            .tasks
+            .iter()
+            .filter_map(|(id, kind)| match kind {
+                Kind::Fill(fill) if fill.proc() == proc => fill.waits().map(|attempt| (*id, attempt)),
+                _ => None,
+            })
+            .collect();
+        for reply_to in waiting {
+            self.replies.entry(reply_to).or_insert(Reply { answer: Err(()), position: None, from_origin: false });
+        }
+    }
+
+    /// One step of one task; `false` if nothing could happen now.
+    pub(super) fn step(&mut self) -> bool {
+        self.tasks.extend(std::mem::take(&mut self.born));
+        let ready = self.tasks.iter().filter(|(id, kind)| kind.ready(**id, self)).map(|(id, _)| *id);
+        let Some(id) = schedule::pick(self.seed, self.now, ready) else {
+            self.now += 1;
+            return false;
+        };
+        let Some(mut kind) = self.tasks.remove(&id) else { return false };
+        let done = kind.step(id, self);
+        self.now += 1;
+        let lives = kind.proc().is_none_or(|proc| self.procs[proc].alive);
+        if done == Done::No && lives {
+            self.tasks.insert(id, kind);
+        }
+        true
+    }
+
+    /// Whether all that was begun has ended, and nothing is left to be heard.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_over = |(id, kind): (&TaskId, &Kind)| kind.is_endless() && !kind.ready(*id, self);
+        self.born.is_empty() && self.tasks.iter().all(is_over)
+    }
+
+    /// The requests and purges that have not ended.
+    pub(super) fn unfinished(&self) -> usize {
+        self.born.len() + self.tasks.values().filter(|kind| !kind.is_endless()).count()
+    }
+}
