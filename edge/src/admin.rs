@@ -5,6 +5,7 @@
 mod connection;
 mod limits;
 mod places;
+mod proof;
 mod purging;
 mod serving;
 

@@ -6,13 +6,13 @@ pub(crate) use error::printable;
 pub use error::{AdminError, Stage};
 
 use crate::clock::Deadline;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use edge::wire::admin::Status;
-use edge::wire::purge::{ForgetRequest, LogReply, PurgeReply, PurgeRequest};
+use edge::wire::purge::{ForgetRequest, LINES_TYPE, LogReply, PurgeLine, PurgeReply, PurgeRequest};
 use edge::wire::stats::Stats;
 use futures_util::future::{Either, select};
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -56,7 +56,7 @@ impl AdminClient {
     /// [`AdminError`]: the node can't be reached, does not answer in time, or refuses.
     pub async fn post_purge(&self, addr: &str, token: &str, purge: &PurgeRequest) -> Result<PurgeReply, AdminError> {
         let body = Bytes::from(serde_json::to_vec(purge).expect("texts and enums have a JSON form"));
-        self.post_purge_body(addr, token, body, Deadline::after(self.timeout)).await
+        self.post_purge_body(addr, token, body, Deadline::after(self.timeout), |_| {}).await
     }
 
     /// `GET /log` at the home's `addr`.
@@ -96,16 +96,36 @@ impl AdminClient {
         exchange(addr, request, Deadline::after(self.timeout)).await?.read_ready()
     }
 
-    /// `POST /purges` with a body made before, by a deadline set before.
+    /// `POST /purges` with a body made before, by a deadline set before. Each line of the answer is told as it comes.
     pub(crate) async fn post_purge_body(
         &self,
         addr: &str,
         token: &str,
         body: Bytes,
         deadline: Deadline,
+        mut told: impl FnMut(&PurgeLine) + Send,
     ) -> Result<PurgeReply, AdminError> {
-        let request = request(Method::POST, "/purges", addr, Some(token), body)?;
-        exchange(addr, request, deadline).await?.read()
+        let mut request = request(Method::POST, "/purges", addr, Some(token), body)?;
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(LINES_TYPE));
+        let mut lines = Vec::new();
+        let mut last = None;
+        let answer = exchange_parts(addr, request, deadline, |part| {
+            lines.extend_from_slice(part);
+            while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = lines.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(PurgeLine::Done(reply)) => last = Some(reply),
+                    Ok(line) => told(&line),
+                    // It is told below.
+                    Err(_) => {}
+                }
+            }
+        });
+        let answer = answer.await?;
+        match last {
+            Some(reply) if answer.status.is_success() => Ok(reply),
+            _ => answer.read(),
+        }
     }
 }
 
@@ -143,16 +163,31 @@ fn request(
 }
 
 async fn exchange(addr: &str, request: Request<Full<Bytes>>, deadline: Deadline) -> Result<Answer, AdminError> {
+    exchange_parts(addr, request, deadline, |_| {}).await
+}
+
+/// Each part of the body is told as it comes.
+async fn exchange_parts(
+    addr: &str,
+    request: Request<Full<Bytes>>,
+    deadline: Deadline,
+    told: impl FnMut(&[u8]) + Send,
+) -> Result<Answer, AdminError> {
     let late = |stage| AdminError::Timeout { addr: addr.to_owned(), after: deadline.span(), stage };
     let stream = timeout_at(deadline.at(), TcpStream::connect(addr))
         .await
         .map_err(|_| late(Stage::Connect))?
         .map_err(|cause| AdminError::Unreachable { addr: addr.to_owned(), cause })?;
-    timeout_at(deadline.at(), talk(addr, stream, request)).await.map_err(|_| late(Stage::Answer))?
+    timeout_at(deadline.at(), talk(addr, stream, request, told)).await.map_err(|_| late(Stage::Answer))?
 }
 
 /// Sends the request and reads the answer. The connection lives as long as this future does, and no longer.
-async fn talk(addr: &str, stream: TcpStream, request: Request<Full<Bytes>>) -> Result<Answer, AdminError> {
+async fn talk(
+    addr: &str,
+    stream: TcpStream,
+    request: Request<Full<Bytes>>,
+    mut told: impl FnMut(&[u8]) + Send,
+) -> Result<Answer, AdminError> {
     let broken = |cause: hyper::Error| AdminError::BrokenOff { addr: addr.to_owned(), cause };
     // Without it a small body may wait for the acknowledgement of the head; if it can't be set, it does.
     let _ = stream.set_nodelay(true);
@@ -161,13 +196,19 @@ async fn talk(addr: &str, stream: TcpStream, request: Request<Full<Bytes>>) -> R
     let exchange = pin!(async move {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await;
-        let body = body.map_err(|cause| match cause.downcast::<hyper::Error>() {
-            Ok(cause) => broken(*cause),
-            Err(cause) if cause.is::<LengthLimitError>() => AdminError::TooLarge { addr: addr.to_owned() },
-            Err(cause) => AdminError::NotUnderstood { addr: addr.to_owned(), what: cause.to_string() },
-        })?;
-        Ok(Answer { addr: addr.to_owned(), status, body: body.to_bytes() })
+        let mut incoming = response.into_body();
+        let mut body = BytesMut::new();
+        while let Some(frame) = incoming.frame().await {
+            let Ok(part) = frame.map_err(broken)?.into_data() else { continue };
+            if body.len() + part.len() > MAX_REPLY_BYTES {
+                return Err(AdminError::TooLarge { addr: addr.to_owned() });
+            }
+            if status.is_success() {
+                told(&part);
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Answer { addr: addr.to_owned(), status, body: body.freeze() })
     });
     match select(exchange, pin!(connection)).await {
         Either::Left((answer, _)) => answer,

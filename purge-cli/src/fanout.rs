@@ -5,7 +5,8 @@ use crate::batch::{Batch, Batches};
 use crate::clock::{self, Deadline};
 use crate::exit::Exit;
 use edge::config::{Fleet, Role};
-use edge::wire::purge::{NodeReply, PurgeReply};
+use edge::wire::purge::{NodeReply, PurgeLine, PurgeReply};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -134,15 +135,36 @@ impl Fanout {
         Self { client: AdminClient::new(timeout), timeout }
     }
 
-    /// Sends the purge to the home, and waits until every node has applied it.
-    pub async fn purge(&self, fleet: &Fleet, token: &str, batches: &Batches) -> Outcome {
+    /// Sends the purge to the home, and waits until every node has applied it. Each process of a node is told as it is
+    /// proven.
+    pub async fn purge(
+        &self,
+        fleet: &Fleet,
+        token: &str,
+        batches: &Batches,
+        mut told: impl FnMut(&NodeOutcome) + Send,
+    ) -> Outcome {
         let begun = clock::now();
-        let reply = self.send_all(fleet, token, batches).await;
+        let reply = self.send_all(fleet, token, batches, &mut told).await;
         let nodes = reply.as_ref().map_or_else(|_| Vec::new(), |reply| outcomes(fleet, &reply.nodes));
         Outcome { reply, nodes, elapsed: clock::now() - begun }
     }
 
-    async fn send_all(&self, fleet: &Fleet, token: &str, batches: &Batches) -> Result<PurgeReply, HomeError> {
+    async fn send_all(
+        &self,
+        fleet: &Fleet,
+        token: &str,
+        batches: &Batches,
+        told: &mut (impl FnMut(&NodeOutcome) + Send),
+    ) -> Result<PurgeReply, HomeError> {
+        // A request that is repeated tells again.
+        let mut known = BTreeSet::new();
+        let mut told = |line: &PurgeLine| {
+            let PurgeLine::Node(reply) = line else { return };
+            if known.insert((reply.node.clone(), reply.boot_id.clone())) {
+                told(&NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) });
+            }
+        };
         let home = fleet.purge_log.home.as_ref().and_then(|home| fleet.node(home));
         let (name, admin) = home.map_or_else(Default::default, |(_, home)| (home.id.to_string(), home.admin.clone()));
         let deadline = Deadline::after(self.timeout + ANSWER);
@@ -151,9 +173,9 @@ impl Fanout {
             move |error| HomeError { home, error, batches_recorded }
         };
         // The last one is applied after the others: what proves it proves them.
-        let mut reply = self.send(&admin, token, &batches.first, deadline).await.map_err(failed(0))?;
+        let mut reply = self.send(&admin, token, &batches.first, deadline, &mut told).await.map_err(failed(0))?;
         for (before, batch) in batches.rest.iter().enumerate() {
-            reply = self.send(&admin, token, batch, deadline).await.map_err(failed(before + 1))?;
+            reply = self.send(&admin, token, batch, deadline, &mut told).await.map_err(failed(before + 1))?;
         }
         Ok(reply)
     }
@@ -165,11 +187,12 @@ impl Fanout {
         token: &str,
         batch: &Batch,
         deadline: Deadline,
+        told: &mut (impl FnMut(&PurgeLine) + Send),
     ) -> Result<PurgeReply, AdminError> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            match self.client.post_purge_body(admin, token, batch.body.clone(), deadline).await {
+            match self.client.post_purge_body(admin, token, batch.body.clone(), deadline, &mut *told).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) if attempt == MAX_ATTEMPTS || !error.is_transient() || deadline.left() <= pause => {
                     return Err(error);
@@ -182,32 +205,42 @@ impl Fanout {
     }
 }
 
-/// What the home says of each node of the fleet file, and of others that it knows.
+/// What the home says of each node of the fleet file, and of others that it knows. A node can have several processes: one
+/// that drains, and one that has taken its place.
 pub(crate) fn outcomes(fleet: &Fleet, replies: &[NodeReply]) -> Vec<NodeOutcome> {
-    let result_of = |reply: &NodeReply| match reply.proven {
+    let mut outcomes = Vec::new();
+    for (_, node) in fleet.nodes() {
+        let mut its = replies.iter().filter(|reply| reply.node == node.id.as_str()).map(result_of).peekable();
+        if its.peek().is_none() {
+            let member = member(fleet, node.id.as_str());
+            outcomes.push(NodeOutcome { member, result: Err(NodeError::Unknown) });
+        }
+        outcomes.extend(its.map(|result| NodeOutcome { member: member(fleet, node.id.as_str()), result }));
+    }
+    let is_other = |reply: &&NodeReply| !fleet.nodes().any(|(_, node)| node.id.as_str() == reply.node);
+    let others = replies.iter().filter(is_other);
+    outcomes
+        .extend(others.map(|reply| NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) }));
+    outcomes
+}
+
+fn result_of(reply: &NodeReply) -> Result<NodeReply, NodeError> {
+    match reply.proven {
         true => Ok(NodeReply { node: printable(&reply.node), ..reply.clone() }),
         false => Err(NodeError::Unproven { applied: reply.applied.as_deref().map(printable) }),
-    };
-    let mut outcomes: Vec<NodeOutcome> = fleet
-        .nodes()
-        .map(|(pop, node)| {
-            let member = Member {
-                pop: Some(pop.id.to_string()),
-                node: node.id.to_string(),
-                role: Some(node.role),
-                admin: Some(node.admin.clone()),
-            };
-            let reply = replies.iter().find(|reply| reply.node == node.id.as_str());
-            NodeOutcome { member, result: reply.map_or(Err(NodeError::Unknown), result_of) }
-        })
-        .collect();
-    for reply in replies {
-        if !fleet.nodes().any(|(_, node)| node.id.as_str() == reply.node) {
-            let member = Member { pop: None, node: printable(&reply.node), role: None, admin: None };
-            outcomes.push(NodeOutcome { member, result: result_of(reply) });
-        }
     }
-    outcomes
+}
+
+fn member(fleet: &Fleet, name: &str) -> Member {
+    match fleet.nodes().find(|(_, node)| node.id.as_str() == name) {
+        Some((pop, node)) => Member {
+            pop: Some(pop.id.to_string()),
+            node: node.id.to_string(),
+            role: Some(node.role),
+            admin: Some(node.admin.clone()),
+        },
+        None => Member { pop: None, node: printable(name), role: None, admin: None },
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +252,7 @@ mod tests {
     #[test]
     fn a_purge_may_move_between_threads() {
         fn check<T: Send>(_: impl FnOnce(&'static Fleet, &'static Batches) -> T) {}
-        check(|fleet, batches| async move { Fanout::new(Duration::ZERO).purge(fleet, "", batches).await });
+        check(|fleet, batches| async move { Fanout::new(Duration::ZERO).purge(fleet, "", batches, |_| {}).await });
     }
 
     fn reply() -> PurgeReply {
@@ -240,7 +273,7 @@ mod tests {
             member: Member { pop: None, node: "fra-1".to_owned(), role: None, admin: None },
             result,
         };
-        let good = || NodeReply { node: "fra-1".to_owned(), boot_id: None, applied: None, proven: true };
+        let good = || NodeReply { node: "fra-1".to_owned(), boot_id: None, applied: None, proven: true, ms: None };
         let check = |reply, nodes, want| {
             let outcome = Outcome { reply, nodes, elapsed: Duration::ZERO };
             assert_eq!(outcome.exit(), want, "{outcome:?}");

@@ -13,6 +13,7 @@ use crate::target::Targets;
 use anstyle::{AnsiColor, Style};
 use edge::config::{Fleet, Role};
 use edge::wire::purge::{Mode, Wait};
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::io::Write;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct TextReport<O, E> {
     quiet: bool,
     pop_width: usize,
     node_width: usize,
+    told: BTreeSet<(String, Option<String>)>,
 }
 
 impl<O: Write, E: Write> TextReport<O, E> {
@@ -40,21 +42,28 @@ impl<O: Write, E: Write> TextReport<O, E> {
             quiet,
             pop_width: width(|fleet| fleet.pops.iter().map(|pop| pop.id.as_str().len()).max()),
             node_width: width(|fleet| fleet.nodes().map(|(_, node)| node.id.as_str().len()).max()),
+            told: BTreeSet::new(),
         }
     }
 
-    /// The line of a node.
+    /// The line of a node, or of one of its processes; a success is told once.
     pub fn node(&mut self, outcome: &NodeOutcome) {
         let Member { pop, node, role, .. } = &outcome.member;
         let (pop, role) = (pop.as_deref().unwrap_or("?"), role.map_or("?", Role::as_str));
         let (pop_width, node_width) = (self.pop_width, self.node_width);
         let columns = format!("{pop:pop_width$}  {node:node_width$}  {role:6}");
         match &outcome.result {
-            Ok(reply) if !self.quiet => {
+            Ok(reply) if !self.quiet && self.told.insert((node.clone(), reply.boot_id.clone())) => {
                 let state = match (&reply.boot_id, &reply.applied) {
                     (None, _) => "does not run".to_owned(),
-                    (Some(_), Some(applied)) => format!("at {applied}"),
+                    (Some(_), Some(applied)) => format!("at {}", printable(applied)),
                     (Some(_), None) => "began later".to_owned(),
+                };
+                let state = match reply.ms {
+                    Some(ms) if ms.is_finite() && ms >= 0.0 => {
+                        format!("{state} after {}", Took(Duration::from_secs_f64(ms.min(1e9) / 1e3)))
+                    }
+                    _ => state,
                 };
                 let _ = writeln!(self.out, "{GOOD}ok{GOOD:#}        {columns}  {state}");
                 let _ = self.out.flush();
@@ -199,6 +208,7 @@ mod tests {
                 boot_id: Some("b".to_owned()),
                 applied: Some(if proven { "1.7" } else { "1.5" }.to_owned()),
                 proven,
+                ms: proven.then_some(31.0),
             })
             .collect();
         let reply = PurgeReply {
@@ -231,9 +241,9 @@ mod tests {
     #[test]
     fn a_purge_that_is_proven() {
         let all = |fleet: &Fleet| outcome(fleet, [true; 3]);
-        let lines = "ok        shield-fra  shield-1  shield  at 1.7\n\
-                     ok        sin         sin-1     edge    at 1.7\n\
-                     ok        sin         sin-2     edge    at 1.7\n";
+        let lines = "ok        shield-fra  shield-1  shield  at 1.7 after 31 ms\n\
+                     ok        sin         sin-1     edge    at 1.7 after 31 ms\n\
+                     ok        sin         sin-2     edge    at 1.7 after 31 ms\n";
         let done = "at 1.7 is applied on 3 nodes in 31 ms\n";
         let hard = format!("{lines}proven: purge of everything {done}");
         check(false, Mode::Hard, Wait::All, all, &hard, "");

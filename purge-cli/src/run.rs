@@ -7,7 +7,7 @@ use crate::batch::{Batches, Manner};
 use crate::cli::{self, Cli, Command, Options, WaitFor, Words};
 use crate::clock;
 use crate::exit::Exit;
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, NodeOutcome};
 use crate::list::{ListError, ListSource, Word};
 use crate::report::{BAD, JsonReport, TextReport};
 use crate::target::{BadTargets, Kind, Targets};
@@ -160,7 +160,12 @@ fn send(options: &Options, fleet: &Fleet, targets: &Targets, token: &token::Toke
     let fanout = Fanout::new(options.timeout);
     let (out, err) = (AutoStream::auto(io::stdout()), AutoStream::auto(io::stderr()));
     let mut report = (!options.json).then(|| TextReport::new(out, err, options.quiet, fleet));
-    let mut outcome = runtime.block_on(fanout.purge(fleet, &token.secret, &batches));
+    let told = |node: &NodeOutcome| {
+        if let Some(report) = &mut report {
+            report.node(node);
+        }
+    };
+    let mut outcome = runtime.block_on(fanout.purge(fleet, &token.secret, &batches, told));
     if wait == Wait::None {
         // Nobody was waited for.
         outcome.nodes.clear();

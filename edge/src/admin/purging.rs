@@ -4,30 +4,33 @@ use super::{Denied, authenticate, limits, permit, places, select};
 use crate::clock;
 use crate::config::TokenRole;
 use crate::core::id::{NodeId, TokenId};
-use crate::core::log::{Position, Purge, RecordId};
+use crate::core::log::{Purge, RecordId};
 use crate::core::purge::Selector;
 use crate::follow::{End, attend};
 use crate::following::{body_of, parts_of};
-use crate::log_home::{AppendError, Appended, Entry, LogHome};
+use crate::log_home::{AppendError, Entry, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::log::SelectorLine;
 use crate::wire::purge::{
-    DEFAULT_WAIT_MS, ForgetRequest, LogReply, MAX_WAIT_MS, NodeReply, PurgeReply, PurgeRequest, Wait,
+    DEFAULT_WAIT_MS, ForgetRequest, LINES_TYPE, LogReply, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait,
 };
+use super::proof::{Proof, line_of, nodes};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-/// Records a purge, and waits until it is proven.
-pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<PurgeReply>, Denied> {
+/// Records a purge, and waits until it is proven. Who accepts lines is told of each node as soon as it is.
+pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) -> Result<Response, Denied> {
+    let began = clock::monotonic();
     let snapshot = node.snapshot();
     let (head, body) = request.into_parts();
     let (token, role) = authenticate(&snapshot, &head.headers)?;
@@ -35,7 +38,7 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
         return Err(Denied::forbidden(format!("token {token} may read, not purge")));
     }
     let home = home_of(&node, &snapshot)?;
-    let body = body_in_turn(&head, body, token, role).await?;
+    let (body, share) = body_in_turn(&head, body, token, role).await?;
     let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(
             format!("the body is not a purge: {error}"),
@@ -51,15 +54,31 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
     let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
     let purge = record_of(&node, token, request, selectors)?;
     let appended = home.append(Entry::Purge(purge)).await.map_err(denied)?;
-    let until = Instant::from_std(clock::monotonic()) + patience;
-    if wait == Wait::All {
-        proof(home.as_ref(), appended.position, until).await;
+    let proof = Proof::new(node.clone(), snapshot, home, appended, targets, began);
+    let until = (wait == Wait::All).then(|| Instant::from_std(began) + patience);
+    let takes_lines = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains(LINES_TYPE));
+    if !head.headers.get_all(header::ACCEPT).iter().any(takes_lines) {
+        return Ok(Json(proof.wait(until, None).await).into_response());
     }
-    Ok(Json(reply(&node, &snapshot, home.as_ref(), appended, targets)))
+    let (lines, answer) = body_of();
+    tokio::spawn(async move {
+        let line = PurgeLine::Done(proof.wait(until, Some(&lines)).await);
+        let _ = lines.send(line_of(&line)).await;
+        drop(share);
+    });
+    let mut response = answer.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINES_TYPE));
+    response.extensions_mut().insert(KeepsPlace);
+    Ok(response)
 }
 
 /// The body of a request, within the limits of who sends it and of the admin server.
-async fn body_in_turn(head: &Parts, body: Body, token: &TokenId, role: &TokenRole) -> Result<limits::Received, Denied> {
+async fn body_in_turn(
+    head: &Parts,
+    body: Body,
+    token: &TokenId,
+    role: &TokenRole,
+) -> Result<(limits::Received, Option<limits::Share>), Denied> {
     let place = head.extensions.get::<Arc<places::Place>>();
     let share = match role {
         TokenRole::Admin => None,
@@ -70,7 +89,7 @@ async fn body_in_turn(head: &Parts, body: Body, token: &TokenId, role: &TokenRol
     if place.is_some_and(|place| !place.has_request()) {
         return Err(Denied::busy("the admin server has as many connections as it takes".into()));
     }
-    Ok(body)
+    Ok((body, share))
 }
 
 /// Tells of the log and of who follows it.
@@ -87,7 +106,7 @@ fn log_reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome) -> LogRe
         node: node.info.node.clone(),
         head: ledger.position.to_string(),
         sealed: ledger.sealed,
-        nodes: nodes(snapshot, home, ledger.position),
+        nodes: nodes(snapshot, home, ledger.position, &BTreeMap::new()),
     }
 }
 
@@ -100,7 +119,7 @@ pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request)
         return Err(Denied::forbidden(format!("token {token} may not say who runs: that takes an admin's")));
     }
     let home = home_of(&node, &snapshot)?;
-    let body = body_in_turn(&head, body, token, role).await?;
+    let (body, _share) = body_in_turn(&head, body, token, role).await?;
     let request: ForgetRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
         Denied::bad_request(format!("the body names no node: {error}"), "see `purge-cli forget --help`")
     })?;
@@ -151,47 +170,6 @@ fn denied(error: AppendError) -> Denied {
     let text = error.to_string();
     let (error, hint) = text.split_once("\n    hint: ").unwrap_or((&text, "send another purge under an id of its own"));
     Denied { status, error: error.to_owned(), hint: Some(hint.to_owned()) }
-}
-
-/// Waits until every member has applied a record.
-async fn proof(home: &dyn LogHome, at: Position, until: Instant) {
-    let mut receipts = home.receipts();
-    while !home.unproven(at).is_empty() {
-        match timeout_at(until, receipts.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
-        }
-    }
-}
-
-fn reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome, appended: Appended, targets: usize) -> PurgeReply {
-    PurgeReply {
-        node: node.info.node.clone(),
-        position: appended.position.to_string(),
-        issued_at_ms: appended.issued_at.as_millis(),
-        is_new: appended.is_new,
-        targets,
-        proven: home.unproven(appended.position).is_empty(),
-        nodes: nodes(snapshot, home, appended.position),
-    }
-}
-
-/// Who has applied the record at a position: the members, and the nodes of the fleet file that are none.
-fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position) -> Vec<NodeReply> {
-    let (members, unproven) = (home.ledger().members, home.unproven(at));
-    let mut nodes: Vec<NodeReply> = members
-        .keys()
-        .map(|member| NodeReply {
-            node: member.node.to_string(),
-            boot_id: Some(member.boot.to_string()),
-            applied: home.applied(member).map(|at| at.to_string()),
-            proven: !unproven.contains(member),
-        })
-        .collect();
-    let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id);
-    let absent = absent.filter(|id| !members.keys().any(|member| member.node == **id));
-    nodes.extend(absent.map(|id| NodeReply { node: id.to_string(), boot_id: None, applied: None, proven: true }));
-    nodes
 }
 
 /// A response whose connection is in use for as long as its body is.

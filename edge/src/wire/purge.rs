@@ -45,7 +45,7 @@ pub enum Target {
 }
 
 /// `GET /log`: the purge log, as its home knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogReply {
     /// The home.
     pub node: String,
@@ -144,7 +144,7 @@ pub const DEFAULT_WAIT_MS: u64 = 10_000;
 pub const MAX_WAIT_MS: u64 = 3_600_000;
 
 /// A node, as the home of the purge log knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeReply {
     /// Its name.
     pub node: String,
@@ -154,10 +154,33 @@ pub struct NodeReply {
     pub applied: Option<String>,
     /// Whether it serves nothing any more that the purge selects.
     pub proven: bool,
+    /// When that was known, in milliseconds since the home was asked; none if that was not waited for.
+    #[serde(default)]
+    pub ms: Option<f64>,
+}
+
+/// The media type of an answer in lines, for who accepts it.
+pub const LINES_TYPE: &str = "application/x-ndjson";
+
+/// The answer of the purge log's home in lines, each as soon as it is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PurgeLine {
+    /// The purge is recorded.
+    Recorded {
+        /// Where.
+        position: String,
+        /// How many nodes are waited for.
+        waits_for: usize,
+    },
+    /// A node is proven.
+    Node(NodeReply),
+    /// The last line: what the answer is in one piece.
+    Done(PurgeReply),
 }
 
 /// The answer of the purge log's home: the purge is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PurgeReply {
     /// The home.
     pub node: String,

@@ -52,6 +52,8 @@ struct JsonNode<'r> {
     proven: bool,
     applied: Option<&'r str>,
     boot_id: Option<&'r str>,
+    /// From the home's being asked to the node's receipt there, in milliseconds.
+    ms: Option<f64>,
     /// One word for programs.
     reason: Option<&'static str>,
     error: Option<String>,
@@ -99,6 +101,7 @@ impl<'r> JsonNode<'r> {
             proven: reply.is_some(),
             applied,
             boot_id: reply.and_then(|reply| reply.boot_id.as_deref()),
+            ms: reply.and_then(|reply| reply.ms),
             reason: error.map(NodeError::reason),
             error: error.map(ToString::to_string),
             hint: error.map(NodeError::hint),
@@ -125,8 +128,13 @@ mod tests {
             role: pop.map(|_| Role::Edge),
             admin: pop.map(|_| "127.0.0.1:1".to_owned()),
         };
-        let receipt =
-            NodeReply { node: "fra-1".into(), boot_id: Some("b7".into()), applied: Some("1.7".into()), proven: true };
+        let receipt = NodeReply {
+            node: "fra-1".into(),
+            boot_id: Some("b7".into()),
+            applied: Some("1.7".into()),
+            proven: true,
+            ms: Some(1.5),
+        };
         let reply = PurgeReply {
             node: "fra-1".into(),
             position: "1.7".into(),
@@ -158,11 +166,11 @@ mod tests {
             "nodes": [
                 {
                     "pop": "fra", "node": "fra-1", "role": "edge", "admin": "127.0.0.1:1", "proven": true,
-                    "applied": "1.7", "boot_id": "b7", "reason": null, "error": null, "hint": null,
+                    "applied": "1.7", "boot_id": "b7", "ms": 1.5, "reason": null, "error": null, "hint": null,
                 },
                 {
                     "pop": null, "node": "old-1", "role": null, "admin": null, "proven": false,
-                    "applied": null, "boot_id": null, "reason": "unproven",
+                    "applied": null, "boot_id": null, "ms": null, "reason": "unproven",
                     "error": "has not acknowledged it in time; the last that it acknowledged is unknown",
                     "hint": NodeError::Unproven { applied: None }.hint(),
                 },

@@ -55,7 +55,7 @@ pub struct RegionReport {
     pub stages: BTreeMap<String, RecordReport>,
     /// One minus bytes that the edge received over bytes that it sent.
     pub byte_hit_ratio: Option<f64>,
-    /// How long the purge took for the edge, seen from the operator, in milliseconds.
+    /// How long it took until the home of the purge log knew that the edge has applied the purge, in milliseconds.
     pub purge_ms: Option<f64>,
 }
 
@@ -131,7 +131,7 @@ pub struct PurgeReport {
     pub urls: usize,
     /// What the command exited with; `null` if a signal ended it.
     pub exit_code: Option<i32>,
-    /// Whether all nodes have applied it.
+    /// Whether it is proven.
     pub ok: bool,
     /// How long it took, by the command's own clock.
     pub duration_ms: f64,
@@ -147,13 +147,13 @@ pub struct PurgeReport {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PurgeNode {
     /// Its PoP.
-    pub pop: String,
+    pub pop: Option<String>,
     /// Its name.
     pub node: String,
-    /// Whether it has applied the purge.
-    pub ok: bool,
-    /// How long it took to say so.
-    pub ms: f64,
+    /// Whether it is proven that it serves nothing any more that was purged.
+    pub proven: bool,
+    /// How long it took until the home of the purge log knew, from when it was asked.
+    pub ms: Option<f64>,
     /// Why not, if not.
     pub error: Option<String>,
 }
@@ -234,14 +234,14 @@ impl Report {
                 all.merge(&clients);
                 let edge = scenario.topology.pops.iter().find(|pop| pop.id == result.region).map(|pop| pop.edge());
                 let stats = edge.as_ref().and_then(|edge| nodes.get(edge));
-                let purged = deploy.purge.nodes.iter().find(|node| Some(&node.node) == edge.as_ref() && node.ok);
+                let purged = deploy.purge.nodes.iter().find(|node| Some(&node.node) == edge.as_ref() && node.proven);
                 RegionReport {
                     region: result.region.clone(),
                     connections: result.connections,
                     clients: clients.report(),
                     stages: result.stages.iter().map(|(name, record)| (name.clone(), record.report())).collect(),
                     byte_hit_ratio: stats.and_then(|stats| stats.total.byte_hit_ratio()),
-                    purge_ms: purged.map(|node| node.ms),
+                    purge_ms: purged.and_then(|node| node.ms),
                 }
             })
             .collect();
