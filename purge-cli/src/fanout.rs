@@ -219,8 +219,7 @@ pub(crate) fn outcomes(fleet: &Fleet, replies: &[NodeReply]) -> Vec<NodeOutcome>
     }
     let is_other = |reply: &&NodeReply| !fleet.nodes().any(|(_, node)| node.id.as_str() == reply.node);
     let others = replies.iter().filter(is_other);
-    outcomes
-        .extend(others.map(|reply| NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) }));
+    outcomes.extend(others.map(|reply| NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) }));
     outcomes
 }
 

@@ -1,5 +1,6 @@
 //! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked.
 
+use super::proof::{Proof, line_of, nodes};
 use super::{Denied, authenticate, limits, permit, places, select};
 use crate::clock;
 use crate::config::TokenRole;
@@ -15,7 +16,6 @@ use crate::wire::log::SelectorLine;
 use crate::wire::purge::{
     DEFAULT_WAIT_MS, ForgetRequest, LINES_TYPE, LogReply, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait,
 };
-use super::proof::{Proof, line_of, nodes};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};

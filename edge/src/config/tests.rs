@@ -152,11 +152,9 @@ fn addresses_are_the_fleets_and_binds_the_machines() {
         format!("nodes = [{{ id = \"fra-1\", {first} }}, {{ id = \"fra-2\", {second} }}]")
     };
     let check = |second: &str, want: &[&str]| {
-        check(
-            "nodes = [{ id = \"fra-1\", public = \"127.0.0.1:8080\", admin = \"127.0.0.1:9090\" }]",
-            &nodes(second),
-            want,
-        );
+        let one = "nodes = [{ id = \"fra-1\", public = \"127.0.0.1:8080\", admin = \"127.0.0.1:9090\" }]";
+        // Two nodes know each other by the tier secret.
+        check(one, &format!("{}\n[tier]\nsecret_env = \"T\"\n", nodes(second)), want);
     };
     let listens = "listen = \"0.0.0.0:80\", admin_listen = \"0.0.0.0:9090\"";
     check(&format!("public = \"203.0.113.8:80\", admin = \"10.0.0.8:9090\", {listens}"), &[]);

@@ -94,8 +94,12 @@ fn purge(facts: &Facts<'_>) -> Check {
     let proven = purge.nodes.iter().filter(|node| node.proven).count();
     let in_time = facts.scenario.expect.max_purge_ms.is_none_or(|most| purge.duration_ms <= most);
     let code = purge.exit_code.map_or("no code".to_owned(), |code| format!("code {code}"));
-    let mut detail =
-        format!("{} URLs, proven on {proven} of {} nodes in {:.0} ms, {code}", purge.urls, purge.nodes.len(), purge.duration_ms);
+    let mut detail = format!(
+        "{} URLs, proven on {proven} of {} nodes in {:.0} ms, {code}",
+        purge.urls,
+        purge.nodes.len(),
+        purge.duration_ms
+    );
     if purge.exit_code != Some(0) {
         purge.stderr.lines().take(5).for_each(|line| detail.push_str(&format!("\n    {line}")));
     }

@@ -122,13 +122,15 @@ async fn wire(scenario: &Scenario, plan: &mut Plan, origin: SocketAddr) -> Resul
 
         let name = format!("{edge} to {}", shield.id);
         let up = wiring.link(name, public(&shield.id), rtt(place, shield.place()), PUBLIC_PORT).await?;
+        let name = format!("{edge} to the purge log");
+        let log = wiring.link(name, admin(&shield.id), rtt(place, shield.place()), ADMIN_PORT).await?;
         // For when the shield is down.
         let name = format!("{edge} to origin");
         let to_origin = wiring.link(name, origin, rtt(place, topology.origin.place()), ORIGIN_PORT).await?;
         let view = View {
             public: [(shield.id.clone(), up)].into(),
+            admin: [(shield.id.clone(), log)].into(),
             origins: [(site.to_owned(), to_origin)].into(),
-            ..View::default()
         };
         wiring.plan.view(&pop.id, view);
 
