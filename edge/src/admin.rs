@@ -4,6 +4,7 @@
 
 mod connection;
 mod limits;
+mod log;
 mod places;
 mod proof;
 mod purging;
@@ -11,13 +12,15 @@ mod serving;
 
 pub(crate) use serving::serve;
 
-use crate::config::TokenRole;
-use crate::core::id::{SiteId, Tag, TokenId};
+use crate::clock;
+use crate::config::{TokenRole, TokenSpec};
+use crate::core::id::{SiteId, Tag};
 use crate::core::purge::Selector;
 use crate::core::url::{Scheme, normalise_host};
 use crate::node::{NodeState, Standing};
 use crate::snapshot::Snapshot;
 use crate::wire::admin::{ErrorReply, Status};
+use crate::wire::backup;
 use crate::wire::follow::PATH;
 use crate::wire::purge::{MAX_SELECTORS, Target};
 use axum::Json;
@@ -27,6 +30,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The admin server's routes.
 pub fn routes(node: Arc<NodeState>) -> Router {
@@ -35,8 +39,12 @@ pub fn routes(node: Arc<NodeState>) -> Router {
         .route("/ready", get(ready))
         .route("/stats", get(stats))
         .route("/purges", post(purging::purge))
-        .route("/log", get(purging::log))
-        .route("/log/forget", post(purging::forget))
+        .route("/log", get(log::log))
+        .route("/log/forget", post(log::forget))
+        .route("/log/seal", post(log::seal))
+        .route("/log/records", get(log::records))
+        .route("/log/purges/{name}", get(log::purge))
+        .route(backup::PATH, get(log::back_up))
         .route(PATH, post(purging::follow))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
@@ -62,20 +70,17 @@ async fn stats(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result
     Ok(Json(node.stats()).into_response())
 }
 
+/// What there is, for who asks for something else.
+const PATHS: &str = "GET /health, GET /ready, GET /stats, POST /purges; at the home of the purge log GET /log, GET /log/records, \
+                     GET /log/purges/POSITION-OR-ID, GET /log/backup, POST /log/seal, POST /log/forget";
+
 async fn nothing_here() -> Denied {
-    Denied {
-        status: StatusCode::NOT_FOUND,
-        error: "there is nothing at this path".into(),
-        hint: Some("GET /health, GET /ready, GET /stats, POST /purges, GET /log, POST /log/forget".into()),
-    }
+    Denied::new(StatusCode::NOT_FOUND, "there is nothing at this path".into(), Some(PATHS.into()))
 }
 
 async fn wrong_method() -> Denied {
-    Denied {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        error: "this path does not take this method".into(),
-        hint: Some("GET /health, GET /ready, GET /stats, POST /purges, GET /log, POST /log/forget".into()),
-    }
+    let error = "this path does not take this method".into();
+    Denied::new(StatusCode::METHOD_NOT_ALLOWED, error, Some(PATHS.into()))
 }
 
 /// Why the admin server does not do what it was asked.
@@ -83,31 +88,47 @@ struct Denied {
     status: StatusCode,
     error: String,
     hint: Option<String>,
+    /// When it may be tried again, for who is told to.
+    retry_after: Option<Duration>,
 }
 
 impl Denied {
+    const fn new(status: StatusCode, error: String, hint: Option<String>) -> Self {
+        Self { status, error, hint, retry_after: None }
+    }
+
+    fn over_quota(error: String, wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64().ceil();
+        let hint = format!("send it again in {seconds} s, or purge a prefix or a tag instead of many URLs");
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error, Some(hint)) }
+    }
+
     fn bad_request(error: String, hint: &str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, hint: Some(hint.to_owned()) }
+        Self::new(StatusCode::BAD_REQUEST, error, Some(hint.to_owned()))
     }
 
     fn too_large(most: usize) -> Self {
         let error = format!("the body is too large: it may have {most} bytes");
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, error, hint: Some("send fewer targets at a time".into()) }
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, Some("send fewer targets at a time".into()))
     }
 
     fn busy(error: String) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, error, hint: Some("try again".into()) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, Some("try again".into()))
     }
 
     fn forbidden(error: String) -> Self {
         let hint = Some("use a token whose role and sites cover this, see [[tokens]] in the fleet file".to_owned());
-        Self { status: StatusCode::FORBIDDEN, error, hint }
+        Self::new(StatusCode::FORBIDDEN, error, hint)
     }
 }
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(ErrorReply { error: self.error, hint: self.hint })).into_response();
+        if let Some(wait) = self.retry_after {
+            let seconds = axum::http::HeaderValue::from(wait.as_secs_f64().ceil() as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let value = axum::http::HeaderValue::from_static("Bearer realm=\"tidewall\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
@@ -116,7 +137,7 @@ impl IntoResponse for Denied {
     }
 }
 
-fn authenticate<'s>(snapshot: &'s Snapshot, headers: &HeaderMap) -> Result<(&'s TokenId, &'s TokenRole), Denied> {
+fn authenticate<'s>(snapshot: &'s Snapshot, headers: &HeaderMap) -> Result<&'s TokenSpec, Denied> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let secret = value.and_then(|value| {
         let (scheme, secret) = value.split_once(' ')?;
@@ -124,20 +145,24 @@ fn authenticate<'s>(snapshot: &'s Snapshot, headers: &HeaderMap) -> Result<(&'s 
     });
     let (error, hint) = match secret {
         Some(secret) => match snapshot.token(secret) {
+            Some(token) if token.has_expired(clock::now()) => {
+                ("the token has expired", "make another one; `expires` in the fleet file says how long it is good")
+            }
             Some(token) => return Ok(token),
             None => ("the token is not accepted", "it is none of [[tokens]] in the node's fleet file"),
         },
         None => ("a bearer token is needed", "send it as Authorization: Bearer TOKEN"),
     };
-    Err(Denied { status: StatusCode::UNAUTHORIZED, error: error.into(), hint: Some(hint.into()) })
+    Err(Denied::new(StatusCode::UNAUTHORIZED, error.into(), Some(hint.into())))
 }
 
-fn permit(role: &TokenRole, token: &TokenId, selector: &Selector) -> Result<(), Denied> {
+fn permit(token: &TokenSpec, selector: &Selector) -> Result<(), Denied> {
+    let TokenSpec { id, role, .. } = token;
     match (role, selector.site()) {
         (TokenRole::Admin, _) => Ok(()),
         (TokenRole::Purge(sites), Some(site)) if sites.contains(site) => Ok(()),
-        (_, Some(site)) => Err(Denied::forbidden(format!("token {token} may not purge site {site}"))),
-        (_, None) => Err(Denied::forbidden(format!("token {token} may not purge everything"))),
+        (_, Some(site)) => Err(Denied::forbidden(format!("token {id} may not purge site {site}"))),
+        (_, None) => Err(Denied::forbidden(format!("token {id} may not purge everything"))),
     }
 }
 

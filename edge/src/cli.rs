@@ -9,6 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   edge check --config fleet.toml
   edge run --config fleet.toml --node fra-1
+  purge-cli log backup log.jsonl && edge restore log.jsonl --config fleet.toml --node shield-2
   edge completions bash > /etc/bash_completion.d/edge
 
 Signals: SIGTERM and SIGINT drain and stop the node; SIGHUP takes the fleet file anew, whole or not at all.
@@ -52,6 +53,24 @@ pub enum Command {
         /// Print the outcome as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Make the purge log of a node from a backup, so that it is the log's home from now on
+    ///
+    /// For a home whose disk is lost, and for one that moves: seal the log at the old home (purge-cli log seal), take a backup
+    /// there (purge-cli log backup FILE), restore it here, name this node in [purge_log] home, and restart the nodes. An
+    /// epoch begins: what nodes have stored is hidden, since what was purged behind the backup is not known.
+    Restore {
+        /// The backup; - reads standard input
+        backup: PathBuf,
+        /// The fleet file
+        #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
+        config: PathBuf,
+        /// The node's name in the fleet file; it must not run
+        #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
+        node: NodeId,
+        /// Where nodes keep what must outlive them [default: what the fleet file says]
+        #[arg(long, value_name = "FOLDER", env = "TIDEWALL_DATA")]
+        data: Option<PathBuf>,
     },
     /// Print a completion script for a shell
     Completions {

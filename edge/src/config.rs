@@ -24,9 +24,9 @@ pub use nodes::{Node, Pop, Role};
 pub use origins::Origin;
 pub use problem::{Problem, Problems};
 pub use purge_log::{DEFAULT_DATA_FOLDER, PurgeLogConfig};
-pub use quantity::{ByteSize, MAX_DURATION, parse_duration};
+pub use quantity::{ByteSize, MAX_DURATION, parse_duration, parse_time};
 pub use sites::{RangeMiss, Site};
-pub use tokens::{MIN_SECRET_BYTES, SecretError, SecretSource, TokenRole, TokenSpec};
+pub use tokens::{MIN_SECRET_BYTES, Quota, SecretError, SecretSource, TokenRole, TokenSpec};
 
 use crate::core::id::{NodeId, OriginId, PopId, SiteId};
 use crate::core::url::{HostError, Scheme, SiteUrl, normal_target, normalise_host, without_port};

@@ -21,6 +21,7 @@ pub mod cache_groups;
 pub mod invalidate;
 pub mod log;
 pub mod purge;
+pub mod quota;
 pub mod rules;
 pub mod tags;
 

@@ -51,11 +51,15 @@ pub(crate) async fn run(node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
     });
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
+    let mut reloads = node.reloads();
     loop {
         let began = clock::monotonic();
+        reloads.mark_unchanged();
+        let home = address(&node);
         let ended = match connect(&node).await {
             Ok(mut end) => tokio::select! {
                 ended = side.follow(&mut end, node.as_ref()) => ended,
+                () = moves(&node, &mut reloads, home.as_deref()) => Ended::Moved,
                 () = has_come(&mut stop) => {
                     NodeSide::drained(&end, FAREWELL).await;
                     break;
@@ -63,6 +67,7 @@ pub(crate) async fn run(node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
             },
             Err(ended) => ended,
         };
+        side.lost(node.as_ref());
         // The same trouble is told once.
         let text = ended.to_string();
         if text != told {
@@ -84,6 +89,22 @@ pub(crate) async fn run(node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
     if let Err(error) = node.keep(known) {
         tracing::warn!("{error}");
     }
+}
+
+/// Waits until the home is at another address.
+async fn moves(node: &NodeState, reloads: &mut watch::Receiver<()>, from: Option<&str>) {
+    while reloads.changed().await.is_ok() {
+        if address(node).as_deref() != from {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Where the home is.
+fn address(node: &NodeState) -> Option<String> {
+    let fleet = &node.snapshot().fleet;
+    fleet.purge_log.home.as_ref().and_then(|home| address_of(fleet, home))
 }
 
 /// Waits for the end; who can't be told any more has reached it.

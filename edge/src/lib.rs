@@ -29,6 +29,8 @@ pub mod node;
 #[cfg(feature = "server")]
 pub mod purge_log;
 #[cfg(feature = "server")]
+pub mod quotas;
+#[cfg(feature = "server")]
 pub mod snapshot;
 #[cfg(feature = "server")]
 pub mod store;
@@ -50,5 +52,7 @@ pub mod refusal;
 
 #[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "server")]
+pub mod restore;
 #[cfg(feature = "server")]
 pub mod server;

@@ -8,16 +8,17 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{FileHome, Retention};
+pub use file::{FileHome, RestoreError, Restored, Retention};
 
 use crate::core::id::NodeId;
-use crate::core::log::{Chain, Epoch, Ledger, Member, Position, Purge, Refusal};
+use crate::core::log::{Chain, Epoch, Ledger, Member, Position, Purge, RecordId, Refusal};
 use crate::core::time::Timestamp;
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What a home can be asked to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,4 +172,26 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
 
     /// The members that have not applied the record at a position, as far as is known.
     fn unproven(&self, at: Position) -> Vec<Member>;
+
+    /// Whether a process is a member.
+    fn is_member(&self, member: &Member) -> bool;
+
+    /// The last purge with this id, whoever allowed it.
+    fn find(&self, id: &RecordId) -> Option<Position>;
+
+    /// The record with this number, if it is kept.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    async fn record(&self, seq: u64) -> Result<Option<Kept>, LogError> {
+        let before = Position::new(0, seq.saturating_sub(1));
+        let kept = self.read(before, 1).await?;
+        Ok(kept.into_iter().next().filter(|kept| kept.position.seq() == seq))
+    }
+
+    /// Tells the whole log as it is now, in the lines of [`crate::wire::backup`], for as long as somebody takes them.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    async fn back_up(&self, lines: mpsc::Sender<Bytes>) -> Result<(), LogError>;
 }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run { config, node, data } => run(&config, &node, data.as_deref()),
+        Command::Restore { backup, config, node, data } => restore(&backup, &config, &node, data.as_deref()),
         Command::Check { config, json } => check(&config, json),
         Command::Completions { shell } => completions(shell),
     };
@@ -33,6 +34,17 @@ fn run(config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Res
         // Whoever started the node may not listen; it serves all the same.
         let _ = writeln!(std::io::stdout(), "{line}");
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(backup: &Path, config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Result<ExitCode> {
+    let restored = edge::restore::restore(backup, config, node, data)?;
+    let mut out = std::io::stdout();
+    let whole = match restored.was_sealed {
+        true => "it had been sealed, so nothing is missing",
+        false => "it had not been sealed: nodes that have not been heard of since are not taken for gone",
+    };
+    writeln!(out, "restored {} records; an epoch begins at {}; {whole}", restored.records, restored.head)?;
     Ok(ExitCode::SUCCESS)
 }
 

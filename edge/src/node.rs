@@ -15,6 +15,7 @@ use crate::data_folder::{DataError, DataFolder, Known};
 use crate::follow::Applies;
 use crate::log_home::LogHome;
 use crate::purge_log::PurgeLog;
+use crate::quotas::Quotas;
 use crate::snapshot::Snapshot;
 use crate::store::in_flight::{Fetch, InFlight};
 use crate::store::lock::FetchLock;
@@ -70,9 +71,12 @@ pub struct NodeState {
     pub member: Member,
     /// The purge log, if this node is its home.
     pub log_home: Option<Arc<dyn LogHome>>,
+    /// How much each token has purged of late, if it is.
+    pub quotas: Quotas,
     data: DataFolder,
     /// How far the purge log is known, for whoever writes it down.
     known: watch::Sender<Known>,
+    reloaded: watch::Sender<()>,
     requests: AtomicU64,
     purges_applied: AtomicU64,
     loop_words: RandomState,
@@ -106,8 +110,10 @@ impl NodeState {
             standing: StandingCell::default(),
             member,
             log_home,
+            quotas: Quotas::new(clock::monotonic()),
             data,
             known: watch::Sender::new(known),
+            reloaded: watch::Sender::new(()),
             requests: AtomicU64::new(0),
             purges_applied: AtomicU64::new(0),
             loop_words: RandomState::new(),
@@ -127,6 +133,7 @@ impl NodeState {
     pub fn replace(&self, next: Snapshot) -> Result<(), String> {
         self.snapshot.load().accepts(&next)?;
         self.snapshot.store(Arc::new(next));
+        self.reloaded.send_replace(());
         Ok(())
     }
 
@@ -146,6 +153,11 @@ impl NodeState {
         if self.standing.change(passing) == Standing::Starting {
             tracing::warn!("the home of the purge log can't be reached: passing everything, storing nothing");
         }
+    }
+
+    /// Changes with every fleet file that is taken.
+    pub fn reloads(&self) -> watch::Receiver<()> {
+        self.reloaded.subscribe()
     }
 
     /// How far the purge log is known, each time that it changes.
@@ -265,6 +277,13 @@ impl Applies for NodeState {
             }
             (false, Standing::Following) => tracing::warn!("out of touch with the home of the purge log"),
             _ => {}
+        }
+    }
+
+    fn refused(&self) {
+        let before = self.standing.change(|_| Standing::Passing);
+        if before != Standing::Passing {
+            tracing::error!("the home of the purge log does not take this node: passing everything, storing nothing");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Layer 3b: what a fleet file means for one node, with its secrets and certificates fetched. Requests take the current
 //! snapshot once and keep it; a reload swaps it whole, or not at all.
 
-use crate::config::{Fleet, Node, Origin, Pop, SecretError, Site, TokenRole, TokenSpec};
+use crate::config::{Fleet, Node, Origin, Pop, SecretError, Site, TokenSpec};
 use crate::core::freshness::{LifetimePolicy, SMaxageStale};
 use crate::core::id::{NodeId, TokenId};
 use crate::core::reuse::ReusePolicy;
@@ -59,8 +59,7 @@ pub struct OriginRuntime {
 
 #[derive(Debug)]
 struct Token {
-    id: TokenId,
-    role: TokenRole,
+    spec: TokenSpec,
     secret: String,
 }
 
@@ -138,11 +137,11 @@ impl Snapshot {
     }
 
     /// Whose secret this is. The comparison takes the same time wherever a wrong secret differs, and all are compared.
-    pub fn token(&self, secret: &str) -> Option<(&TokenId, &TokenRole)> {
+    pub fn token(&self, secret: &str) -> Option<&TokenSpec> {
         let mut found = None;
         for token in &self.tokens {
             if bool::from(token.secret.as_bytes().ct_eq(secret.as_bytes())) {
-                found = Some((&token.id, &token.role));
+                found = Some(&token.spec);
             }
         }
         found
@@ -163,8 +162,12 @@ impl Snapshot {
         if self.node.role != next.node.role {
             return differs("the role");
         }
-        if self.fleet.purge_log.home != next.fleet.purge_log.home || self.fleet.data_folder != next.fleet.data_folder {
-            return differs("purge_log.home or data.folder");
+        if self.fleet.data_folder != next.fleet.data_folder {
+            return differs("data.folder");
+        }
+        let is_home = |snapshot: &Self| snapshot.fleet.purge_log.home.as_ref() == Some(&self.node.id);
+        if is_home(self) != is_home(next) {
+            return differs("whether purge_log.home is that");
         }
         if self.memory_bytes() != next.memory_bytes() || self.fleet.store != next.fleet.store {
             return differs("the size of the store");
@@ -183,12 +186,12 @@ impl Snapshot {
 
 fn fetch_tokens(specs: &[TokenSpec]) -> Result<Vec<Token>, SnapshotError> {
     let mut tokens: Vec<Token> = Vec::new();
-    for TokenSpec { id, role, secret } in specs {
-        let secret = secret.fetch().map_err(|cause| SnapshotError::Token { id: id.clone(), cause })?;
+    for spec in specs {
+        let secret = spec.secret.fetch().map_err(|cause| SnapshotError::Token { id: spec.id.clone(), cause })?;
         if let Some(twin) = tokens.iter().find(|token| token.secret == secret) {
-            return Err(SnapshotError::SameSecret(twin.id.clone(), id.clone()));
+            return Err(SnapshotError::SameSecret(twin.spec.id.clone(), spec.id.clone()));
         }
-        tokens.push(Token { id: id.clone(), role: role.clone(), secret });
+        tokens.push(Token { spec: spec.clone(), secret });
     }
     Ok(tokens)
 }

@@ -1,6 +1,7 @@
 //! Layer 2: what travels between the programs, as JSON.
 
 pub mod admin;
+pub mod backup;
 pub mod follow;
 pub mod log;
 pub mod purge;

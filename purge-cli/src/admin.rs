@@ -5,10 +5,13 @@ mod error;
 pub(crate) use error::printable;
 pub use error::{AdminError, Stage};
 
-use crate::clock::Deadline;
+use crate::clock::{Deadline, MAX_TIMEOUT};
 use bytes::{Bytes, BytesMut};
 use edge::wire::admin::Status;
-use edge::wire::purge::{ForgetRequest, LINES_TYPE, LogReply, PurgeLine, PurgeReply, PurgeRequest};
+use edge::wire::backup;
+use edge::wire::purge::{
+    ForgetRequest, LINES_TYPE, LogReply, PurgeLine, PurgeReply, PurgeRequest, RecordsReply, StatusReply,
+};
 use edge::wire::stats::Stats;
 use futures_util::future::{Either, select};
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -78,6 +81,45 @@ impl AdminClient {
         exchange(addr, request, Deadline::after(self.timeout)).await?.read()
     }
 
+    /// `POST /log/seal` at the home's `addr`.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, does not answer in time, or refuses.
+    pub async fn seal(&self, addr: &str, token: &str) -> Result<LogReply, AdminError> {
+        let request = request(Method::POST, "/log/seal", addr, Some(token), Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
+    }
+
+    /// `GET /log/records` at the home's `addr`: those behind the number `since`.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, does not answer in time, or refuses.
+    pub async fn records(&self, addr: &str, token: &str, since: u64) -> Result<RecordsReply, AdminError> {
+        let path = format!("/log/records?since={since}");
+        let request = request(Method::GET, &path, addr, Some(token), Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
+    }
+
+    /// `GET /log/purges/…` at the home's `addr`. `purge` is made of the characters of ids.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, does not answer in time, or refuses.
+    pub async fn status(&self, addr: &str, token: &str, purge: &str) -> Result<StatusReply, AdminError> {
+        let path = format!("/log/purges/{purge}");
+        let request = request(Method::GET, &path, addr, Some(token), Bytes::new())?;
+        exchange(addr, request, Deadline::after(self.timeout)).await?.read()
+    }
+
+    /// `GET /log/backup` at the home's `addr`. Each piece is told as it comes.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the home can't be reached, or refuses.
+    pub async fn back_up(&self, addr: &str, token: &str, told: impl FnMut(&[u8]) + Send) -> Result<(), AdminError> {
+        let request = request(Method::GET, backup::PATH, addr, Some(token), Bytes::new())?;
+        let answer = exchange_parts(addr, request, Deadline::after(MAX_TIMEOUT), Keep::Failures, told).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(AdminError::from_reply(answer.status, &answer.body)) }
+    }
+
     /// `GET /stats` at `addr`.
     ///
     /// # Errors
@@ -109,7 +151,7 @@ impl AdminClient {
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(LINES_TYPE));
         let mut lines = Vec::new();
         let mut last = None;
-        let answer = exchange_parts(addr, request, deadline, |part| {
+        let answer = exchange_parts(addr, request, deadline, Keep::All, |part| {
             lines.extend_from_slice(part);
             while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = lines.drain(..=end).collect();
@@ -138,7 +180,7 @@ pub(crate) fn bearer(token: &str) -> Option<HeaderValue> {
 
 fn request(
     method: Method,
-    path: &'static str,
+    path: &str,
     addr: &str,
     token: Option<&str>,
     body: Bytes,
@@ -146,7 +188,7 @@ fn request(
     let host = HeaderValue::from_str(addr).map_err(|_| AdminError::BadAddress { addr: addr.to_owned() })?;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
-    *request.uri_mut() = http::Uri::from_static(path);
+    *request.uri_mut() = path.parse().map_err(|_| AdminError::BadPath { path: path.to_owned() })?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, host);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -163,7 +205,14 @@ fn request(
 }
 
 async fn exchange(addr: &str, request: Request<Full<Bytes>>, deadline: Deadline) -> Result<Answer, AdminError> {
-    exchange_parts(addr, request, deadline, |_| {}).await
+    exchange_parts(addr, request, deadline, Keep::All, |_| {}).await
+}
+
+/// Which bodies are kept whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    All,
+    Failures,
 }
 
 /// Each part of the body is told as it comes.
@@ -171,6 +220,7 @@ async fn exchange_parts(
     addr: &str,
     request: Request<Full<Bytes>>,
     deadline: Deadline,
+    keep: Keep,
     told: impl FnMut(&[u8]) + Send,
 ) -> Result<Answer, AdminError> {
     let late = |stage| AdminError::Timeout { addr: addr.to_owned(), after: deadline.span(), stage };
@@ -178,7 +228,7 @@ async fn exchange_parts(
         .await
         .map_err(|_| late(Stage::Connect))?
         .map_err(|cause| AdminError::Unreachable { addr: addr.to_owned(), cause })?;
-    timeout_at(deadline.at(), talk(addr, stream, request, told)).await.map_err(|_| late(Stage::Answer))?
+    timeout_at(deadline.at(), talk(addr, stream, request, keep, told)).await.map_err(|_| late(Stage::Answer))?
 }
 
 /// Sends the request and reads the answer. The connection lives as long as this future does, and no longer.
@@ -186,6 +236,7 @@ async fn talk(
     addr: &str,
     stream: TcpStream,
     request: Request<Full<Bytes>>,
+    keep: Keep,
     mut told: impl FnMut(&[u8]) + Send,
 ) -> Result<Answer, AdminError> {
     let broken = |cause: hyper::Error| AdminError::BrokenOff { addr: addr.to_owned(), cause };
@@ -200,11 +251,14 @@ async fn talk(
         let mut body = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
             let Ok(part) = frame.map_err(broken)?.into_data() else { continue };
-            if body.len() + part.len() > MAX_REPLY_BYTES {
+            if (keep == Keep::All || !status.is_success()) && body.len() + part.len() > MAX_REPLY_BYTES {
                 return Err(AdminError::TooLarge { addr: addr.to_owned() });
             }
             if status.is_success() {
                 told(&part);
+                if keep == Keep::Failures {
+                    continue;
+                }
             }
             body.extend_from_slice(&part);
         }

@@ -27,7 +27,9 @@ Examples:
   purge-cli tag --site docs --soft guide      serve it stale while it is revalidated
   purge-cli prefix https://www.example.com/img/
   sed 's|^|https://www.example.com/|' changed-files.txt | purge-cli url --from -
-  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.ok | not)'
+  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.proven | not)'
+  purge-cli status 1.42                       is it proven everywhere by now?
+  purge-cli log --since 40                    who purged what and when
   purge-cli all --yes";
 
 /// The arguments of a run.
@@ -88,9 +90,9 @@ pub enum WaitFor {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Purge URLs: every scheme, every variant.
-    Url(Words),
+    Url(Urls),
     /// Purge all URLs of a host whose path begins like this one's.
-    Prefix(Words),
+    Prefix(Urls),
     /// Purge all responses that carry a surrogate tag.
     Tag {
         /// The site that the tags belong to; may be left out if the fleet has only one.
@@ -117,11 +119,53 @@ pub enum Command {
         /// The node.
         node: String,
     },
+    /// Show one purge: what it was, who asked for it and when, and on which nodes it is proven. Exits 0 if on all, else 3.
+    Status {
+        /// Its position (1.42), its number (42) or its id.
+        purge: String,
+    },
+    /// Show the purge log: who purged what and when, and who joined and left. Or seal it, or back it up.
+    #[command(args_conflicts_with_subcommands = true)]
+    Log {
+        /// Only what comes behind this number [default: all that is kept].
+        #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+        since: u64,
+        /// Something else than to show it.
+        #[command(subcommand)]
+        action: Option<LogAction>,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// What is done with the purge log.
+#[derive(Debug, Subcommand)]
+pub enum LogAction {
+    /// End the log at this home, so that it can go on at another one: nothing is purged until it does.
+    Seal {
+        /// Don't ask. Needed where nobody can answer.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Write the whole log to a file, for `edge restore`.
+    Backup {
+        /// The file; - writes to standard output.
+        file: PathBuf,
+    },
+}
+
+/// The targets of a command that purges URLs.
+#[derive(Debug, Args)]
+pub struct Urls {
+    /// Purge the same on all hosts of the site, not only on the one that is named.
+    #[arg(long)]
+    pub all_hosts: bool,
+    /// The URLs.
+    #[command(flatten)]
+    pub words: Words,
 }
 
 /// The targets of a command.

@@ -1,6 +1,7 @@
 //! The only place that reads a clock.
 
-use std::time::{Duration, Instant};
+use edge::core::time::Timestamp;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest timeout of a node; longer ones are cut to it. No purge is worth a longer wait.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -9,6 +10,13 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 #[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// The clock on the wall: for the dates of tokens.
+#[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
+pub fn now_as_date() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A point in time by which something must be done, and how much time it was given.

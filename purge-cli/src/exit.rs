@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason.
     Partial,
-    /// The home did not accept the token, or the token may not purge this.
+    /// The home did not accept the token, the token may not purge this or not so much, or the id is another purge's.
     Refused,
     /// The home did not answer in time: whether it has recorded the purge is not known.
     Timeout,
@@ -45,7 +45,9 @@ impl Exit {
             }
             Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or `all` not confirmed",
             Self::Partial => "recorded, but some nodes have not acknowledged it in time; each is named with the reason",
-            Self::Refused => "the home answered 401 or 403: it doesn't know the token, or the token may not purge this",
+            Self::Refused => {
+                "the home refused it, and nothing has changed: 401 or 403 the token, 409 the id is used, 429 over quota"
+            }
             Self::Timeout => "the home did not answer in time: the same --id can be sent again",
         }
     }

@@ -50,6 +50,9 @@ pub enum NodeError {
         /// Up to where it has applied the log.
         applied: Option<String>,
     },
+    /// It is no member, but might be one in records that the home has lost.
+    #[error("has not been heard of since the purge log was restored")]
+    NotHeardOf,
     /// The home's fleet file has no such node, and it doesn't follow the log.
     #[error("is not known to the home of the purge log")]
     Unknown,
@@ -60,6 +63,7 @@ impl NodeError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Unproven { .. } => "unproven",
+            Self::NotHeardOf => "not_heard_of",
             Self::Unknown => "unknown",
         }
     }
@@ -71,6 +75,7 @@ impl NodeError {
                 "is it running, and does it reach the home? `purge-cli ping` shows; if it is gone for good: purge-cli \
                  forget NODE"
             }
+            Self::NotHeardOf => "start it; if it is gone for good: purge-cli forget NODE",
             Self::Unknown => "give this program and the nodes the same fleet file",
         }
     }
@@ -226,6 +231,7 @@ pub(crate) fn outcomes(fleet: &Fleet, replies: &[NodeReply]) -> Vec<NodeOutcome>
 fn result_of(reply: &NodeReply) -> Result<NodeReply, NodeError> {
     match reply.proven {
         true => Ok(NodeReply { node: printable(&reply.node), ..reply.clone() }),
+        false if reply.boot_id.is_none() => Err(NodeError::NotHeardOf),
         false => Err(NodeError::Unproven { applied: reply.applied.as_deref().map(printable) }),
     }
 }

@@ -85,7 +85,7 @@ impl<O: Write, E: Write> TextReport<O, E> {
         let reply = match &outcome.reply {
             Ok(reply) => reply,
             Err(error) => {
-                let _ = self.not_recorded(error, outcome.exit(), &manner.id, token_origin);
+                let _ = self.not_recorded(error, &manner.id, token_origin);
                 return;
             }
         };
@@ -129,14 +129,14 @@ impl<O: Write, E: Write> TextReport<O, E> {
         )
     }
 
-    fn not_recorded(&mut self, error: &HomeError, exit: Exit, id: &str, token_origin: &str) -> std::io::Result<()> {
+    fn not_recorded(&mut self, error: &HomeError, id: &str, token_origin: &str) -> std::io::Result<()> {
         let err = &mut self.err;
         writeln!(err, "{BAD}error{BAD:#}: {error}")?;
         if error.batches_recorded > 0 {
             writeln!(err, "    batches recorded before: {}", error.batches_recorded)?;
         }
         writeln!(err, "    {HINT}hint{HINT:#}: {}", error.error.hint())?;
-        if exit == Exit::Refused {
+        if error.error.is_about_token() {
             writeln!(err, "    {HINT}hint{HINT:#}: the token was taken from {token_origin}")?;
         }
         writeln!(err, "    {HINT}hint{HINT:#}: then run the same command again, with --id {id}: it is recorded once")

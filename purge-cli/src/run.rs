@@ -1,10 +1,11 @@
 //! One run of the program.
 
+mod log;
 mod members;
 
 use crate::admin::AdminError;
 use crate::batch::{Batches, Manner};
-use crate::cli::{self, Cli, Command, Options, WaitFor, Words};
+use crate::cli::{self, Cli, Command, LogAction, Options, Urls, WaitFor, Words};
 use crate::clock;
 use crate::exit::Exit;
 use crate::fanout::{Fanout, NodeOutcome};
@@ -14,10 +15,12 @@ use crate::target::{BadTargets, Kind, Targets};
 use crate::token::{self, TokenError, TokenPlace};
 use anstream::AutoStream;
 use edge::config::{Fleet, LoadError};
+use edge::wire::backup::BadBackup;
 use edge::wire::purge::{Mode, Wait};
 use std::ffi::OsString;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
 
@@ -35,6 +38,14 @@ enum RunError {
     NobodyToAsk,
     #[error("not confirmed; nothing was sent")]
     NotConfirmed,
+    #[error(
+        "`log seal` ends the purge log, and nobody can be asked: standard input is no terminal\n    hint: add --yes"
+    )]
+    NobodyToAskOfSeal,
+    #[error("{}: can't be written: {cause}\n    hint: name a file in a folder that is yours", path.display())]
+    File { path: PathBuf, cause: io::Error },
+    #[error("the backup is not whole: {0}\n    hint: take it again")]
+    Backup(BadBackup),
     #[error(transparent)]
     List(#[from] ListError),
     #[error(transparent)]
@@ -52,14 +63,19 @@ enum RunError {
 }
 
 impl RunError {
-    const fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
-            Self::NoFleetFile | Self::TwoTokens | Self::NobodyToAsk | Self::NotConfirmed | Self::Targets(_) => {
-                Exit::Usage
-            }
+            Self::NoFleetFile
+            | Self::TwoTokens
+            | Self::NobodyToAsk
+            | Self::NobodyToAskOfSeal
+            | Self::NotConfirmed
+            | Self::Targets(_) => Exit::Usage,
             Self::Home { error, .. } if error.is_refusal() => Exit::Refused,
             Self::Home { error, .. } if error.is_timeout() => Exit::Timeout,
             Self::Home { .. }
+            | Self::File { .. }
+            | Self::Backup(_)
             | Self::List(_)
             | Self::Fleet(_)
             | Self::Token(_)
@@ -82,6 +98,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions { shell } => completions(shell).map(|()| Exit::Proven),
         Command::Ping => members::ping(&cli.options),
         Command::Forget { node } => members::forget(&cli.options, &node),
+        Command::Status { purge } => log::status(&cli.options, &purge),
+        Command::Log { since, action: None } => log::show(&cli.options, since),
+        Command::Log { action: Some(LogAction::Seal { yes }), .. } => log::seal(&cli.options, yes),
+        Command::Log { action: Some(LogAction::Backup { file }), .. } => log::back_up(&cli.options, &file),
         command => purge(&cli.options, command),
     };
     done.unwrap_or_else(|error| {
@@ -102,14 +122,25 @@ fn completions(shell: clap_complete::Shell) -> Result<(), RunError> {
 }
 
 fn purge(options: &Options, command: Command) -> Result<Exit, RunError> {
+    let mut all_hosts = false;
     let (kind, words, site, confirmed) = match command {
-        Command::Url(words) => (Kind::Url, Some(words), None, true),
-        Command::Prefix(words) => (Kind::Prefix, Some(words), None, true),
+        Command::Url(Urls { words, all_hosts: all }) => {
+            all_hosts = all;
+            (Kind::Url, Some(words), None, true)
+        }
+        Command::Prefix(Urls { words, all_hosts: all }) => {
+            all_hosts = all;
+            (Kind::Prefix, Some(words), None, true)
+        }
         Command::Tag { site, words } => (Kind::Tag, Some(words), site, true),
         Command::Host(words) => (Kind::Host, Some(words), None, true),
         Command::Site(words) => (Kind::Site, Some(words), None, true),
         Command::All { yes } => (Kind::Everything, None, None, yes),
-        Command::Ping | Command::Forget { .. } | Command::Completions { .. } => return Ok(Exit::Proven),
+        Command::Ping
+        | Command::Forget { .. }
+        | Command::Status { .. }
+        | Command::Log { .. }
+        | Command::Completions { .. } => return Ok(Exit::Proven),
     };
     if !confirmed && !io::stdin().is_terminal() {
         return Err(RunError::NobodyToAsk);
@@ -118,7 +149,10 @@ fn purge(options: &Options, command: Command) -> Result<Exit, RunError> {
     let place = TokenPlace::new(options.token_env.as_deref(), options.token_file.clone()).ok_or(RunError::TwoTokens)?;
     let fleet = Fleet::load(config)?;
     let words = words.map(read_words).transpose()?.unwrap_or_default();
-    let targets = Targets::check(&fleet, kind, &words, site.as_deref())?;
+    let mut targets = Targets::check(&fleet, kind, &words, site.as_deref())?;
+    if all_hosts {
+        targets = targets.on_all_hosts(&fleet)?;
+    }
     let token = token::find(&place, &fleet, &targets.scope)?;
     if !confirmed {
         confirm(&fleet)?;

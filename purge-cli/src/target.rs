@@ -214,6 +214,38 @@ fn read_word(fleet: &Fleet, kind: Kind, text: &str, tag_site: Option<&SiteId>) -
     }
 }
 
+impl Targets {
+    /// The same URLs or prefixes on every host of their sites, in the order of the fleet file.
+    ///
+    /// # Errors
+    /// [`BadTargets`]: there are too many then.
+    pub fn on_all_hosts(self, fleet: &Fleet) -> Result<Self, BadTargets> {
+        let mut list: Vec<Target> = Vec::new();
+        let mut seen = HashSet::new();
+        for target in &self.list {
+            let (Target::Url { url } | Target::Prefix { url }) = target else { continue };
+            let Ok(of_site) = fleet.site_url(url) else { continue };
+            // Behind the host: the path and the query as they were typed.
+            let from_host = url.find("://").map_or(0, |at| at + 3);
+            let rest = url[from_host..].find(['/', '?', '#']).map_or("", |at| &url[from_host + at..]);
+            let hosts = fleet.sites.iter().filter(|site| site.id == of_site.site).flat_map(|site| &site.hosts);
+            for host in hosts {
+                let url = format!("{}://{host}{rest}", of_site.scheme.as_str());
+                if seen.insert(url.clone()) {
+                    let is_prefix = matches!(target, Target::Prefix { .. });
+                    list.push(if is_prefix { Target::Prefix { url } } else { Target::Url { url } });
+                }
+            }
+            if list.len() > MAX_TARGETS {
+                let what = format!("on all hosts these are more than the {MAX_TARGETS} of one run");
+                let hint = "purge a prefix, a tag or the site instead, or split the list".to_owned();
+                return Err(BadTargets(vec![BadTarget { place: None, text: None, what, hint }]));
+            }
+        }
+        Ok(Self { list, ..self })
+    }
+}
+
 fn prefix(fleet: &Fleet, text: &str) -> Result<(Target, SiteId), Wrong> {
     let url = site_url(fleet, text)?;
     if text.contains('?') {
@@ -319,6 +351,37 @@ mod tests {
         check(Kind::Url, "https://shop.example.com/", Err("no site has the host \"shop.example.com\""));
         let long = format!("https://docs.example.com/{}", "x".repeat(MAX_TARGET_BYTES));
         check(Kind::Url, &long, Err("is longer than 65536 bytes"));
+    }
+
+    #[test]
+    fn all_hosts_of_a_site() {
+        let fleet = fleet(&[("docs", "docs.example.com\", \"www.example.com:8080"), ("shop", "shop.example.com")]);
+        let check = |kind, texts: &[&str], want: &[&str]| {
+            let targets = Targets::check(&fleet, kind, &words(texts), None).expect("good ones");
+            let all = targets.on_all_hosts(&fleet).expect("few");
+            let urls = |target: &Target| match target {
+                Target::Url { url } => format!("url {url}"),
+                Target::Prefix { url } => format!("prefix {url}"),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(all.list.iter().map(urls).collect::<Vec<_>>(), want);
+        };
+        check(
+            Kind::Url,
+            &["https://docs.example.com/a?b", "https://docs.example.com", "http://shop.example.com/"],
+            &[
+                "url https://docs.example.com/a?b",
+                "url https://www.example.com:8080/a?b",
+                "url https://docs.example.com",
+                "url https://www.example.com:8080",
+                "url http://shop.example.com/",
+            ],
+        );
+        check(
+            Kind::Prefix,
+            &["http://www.example.com:8080/x/", "http://docs.example.com/x/"],
+            &["prefix http://docs.example.com/x/", "prefix http://www.example.com:8080/x/"],
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The token that a purge is sent with.
 
 use crate::admin::bearer;
+use crate::clock;
 use crate::target::Scope;
 use edge::config::{Fleet, SecretError, SecretSource, TokenRole, TokenSpec};
 use std::path::PathBuf;
@@ -101,7 +102,7 @@ fn of_fleet(fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
     Err(TokenError::Nowhere(tried))
 }
 
-/// The tokens that may purge: first those that may purge all of `scope`, then the others, each in the file's order.
+/// The tokens that may purge and have not expired: first those that may purge all of `scope`, then the others, each in the file's order.
 fn by_right<'t>(tokens: &'t [TokenSpec], scope: &Scope) -> Vec<&'t TokenSpec> {
     let right = |role: &TokenRole| match (role, scope) {
         (TokenRole::Read, _) => None,
@@ -109,13 +110,16 @@ fn by_right<'t>(tokens: &'t [TokenSpec], scope: &Scope) -> Vec<&'t TokenSpec> {
         (TokenRole::Purge(_), Scope::Everything) => Some(false),
         (TokenRole::Purge(theirs), Scope::Sites(sites)) => Some(sites.iter().all(|site| theirs.contains(site))),
     };
-    let with = |wanted| tokens.iter().filter(move |token| right(&token.role) == Some(wanted));
+    let now = clock::now_as_date();
+    let good = tokens.iter().filter(move |token| !token.has_expired(now));
+    let with = |wanted| good.clone().filter(move |token| right(&token.role) == Some(wanted));
     with(true).chain(with(false)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use edge::config::Quota;
     use edge::core::id::{SiteId, TokenId};
 
     fn sites(names: &[&str]) -> Vec<SiteId> {
@@ -128,9 +132,12 @@ mod tests {
             id: TokenId::new(id).expect("a name"),
             role,
             secret: SecretSource::Env("NONE".to_owned()),
+            expires: (id == "old").then_some(clock::now_as_date()),
+            quota: Quota::default(),
         };
         let tokens = [
             spec("read", TokenRole::Read),
+            spec("old", TokenRole::Admin),
             spec("docs", TokenRole::Purge(sites(&["docs"]))),
             spec("both", TokenRole::Purge(sites(&["shop", "docs"]))),
             spec("admin", TokenRole::Admin),

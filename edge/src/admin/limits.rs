@@ -26,6 +26,9 @@ pub(super) const HEAD_BYTES: usize = 16 << 10;
 /// Fields of a request's head; more get 431.
 pub(super) const HEAD_FIELDS: usize = 64;
 
+/// Nodes that follow the purge log at once. They have shown the fleet's secret, and keep their connections for good.
+const FOLLOWERS: usize = 4096;
+
 /// For a whole head, and so for the pause between two requests of a connection; then 408, or the end of the connection if
 /// nothing has come of the next request.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -63,6 +66,19 @@ static SHARES: Mutex<BTreeMap<TokenId, InUse>> = Mutex::new(BTreeMap::new());
 struct InUse {
     purges: usize,
     large: Arc<Semaphore>,
+}
+
+static FOLLOWER_SEATS: Semaphore = Semaphore::const_new(FOLLOWERS);
+
+/// A node that follows the purge log.
+#[derive(Debug)]
+pub(super) struct Follower(#[expect(dead_code, reason = "held until it ends")] SemaphorePermit<'static>);
+
+impl Follower {
+    /// Counts one more; `None` if there are as many as may be.
+    pub(super) fn take() -> Option<Self> {
+        FOLLOWER_SEATS.try_acquire().ok().map(Self)
+    }
 }
 
 /// A purge under way, counted among its token's.
@@ -142,16 +158,16 @@ async fn read_within(
     let mut waits = false;
     match tokio::time::timeout(time, read_all(body, share, &mut waits)).await {
         Ok(read) => read,
-        Err(_) if waits => Err(Denied {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            error: "other large requests are being read".into(),
-            hint: Some("try again, or send fewer targets at a time".into()),
-        }),
-        Err(_) => Err(Denied {
-            status: StatusCode::REQUEST_TIMEOUT,
-            error: format!("the body did not come within {} s", time.as_secs()),
-            hint: Some("send it again, or fewer targets at a time".into()),
-        }),
+        Err(_) if waits => Err(Denied::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "other large requests are being read".into(),
+            Some("try again, or send fewer targets at a time".into()),
+        )),
+        Err(_) => Err(Denied::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {} s", time.as_secs()),
+            Some("send it again, or fewer targets at a time".into()),
+        )),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Place {
     leaves: Arc<Notify>,
     /// Under what it waits; `None` while it has a request.
     number: Mutex<Option<Number>>,
-    _permit: OwnedSemaphorePermit,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Places {
@@ -58,7 +58,12 @@ impl Places {
                 self.free.clone().acquire_owned().await.ok()?
             }
         };
-        let place = Place { places: self.clone(), leaves: Arc::default(), number: Mutex::default(), _permit: permit };
+        let place = Place {
+            places: self.clone(),
+            leaves: Arc::default(),
+            number: Mutex::default(),
+            permit: Mutex::new(Some(permit)),
+        };
         place.wait_for_request();
         Some(place)
     }
@@ -95,6 +100,11 @@ impl Place {
     pub(super) fn has_request(&self) -> bool {
         let number = self.number.lock().take();
         number.is_none_or(|number| self.places.idle.lock().waiting.remove(&number).is_some())
+    }
+
+    /// The connection goes on without a place: it is counted elsewhere.
+    pub(super) fn give_up(&self) {
+        drop(self.permit.lock().take());
     }
 
     /// Waits until the connection has to leave.

@@ -55,7 +55,8 @@ impl Proof {
         loop {
             receipts.mark_unchanged();
             let unproven = self.home.unproven(at);
-            if !self.tell_of_all_but(&unproven, lines).await || unproven.is_empty() {
+            let heard = self.tell_of_all_but(&unproven, lines).await;
+            if !heard || (unproven.is_empty() && all_proven(&self.nodes())) {
                 break;
             }
             let gone = async {
@@ -94,17 +95,26 @@ impl Proof {
     }
 
     fn reply(&self) -> PurgeReply {
-        let (home, at) = (self.home.as_ref(), self.appended.position);
+        let nodes = self.nodes();
         PurgeReply {
             node: self.node.info.node.clone(),
-            position: at.to_string(),
+            position: self.appended.position.to_string(),
             issued_at_ms: self.appended.issued_at.as_millis(),
             is_new: self.appended.is_new,
             targets: self.targets,
-            proven: home.unproven(at).is_empty(),
-            nodes: nodes(&self.snapshot, home, at, &self.times),
+            proven: all_proven(&nodes),
+            nodes,
         }
     }
+
+    fn nodes(&self) -> Vec<NodeReply> {
+        nodes(&self.snapshot, self.home.as_ref(), self.appended.position, &self.times)
+    }
+}
+
+/// Whether all of them are.
+pub(super) fn all_proven(nodes: &[NodeReply]) -> bool {
+    nodes.iter().all(|node| node.proven)
 }
 
 /// A line of an answer in lines.
@@ -116,16 +126,21 @@ pub(super) fn line_of(line: &impl Serialize) -> Bytes {
 
 /// Who has applied the record at a position: the members, and the nodes of the fleet file that are none.
 pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times: &Times) -> Vec<NodeReply> {
-    let (members, unproven) = (home.ledger().members, home.unproven(at));
+    let (ledger, unproven) = (home.ledger(), home.unproven(at));
+    let members = &ledger.members;
     let mut nodes: Vec<NodeReply> = members
         .keys()
         .map(|member| of_member(member, home, !unproven.contains(member), times.get(member).copied()))
         .collect();
     let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id);
     let absent = absent.filter(|id| !members.keys().any(|member| member.node == **id));
-    let absent =
-        absent.map(|id| NodeReply { node: id.to_string(), boot_id: None, applied: None, proven: true, ms: None });
-    nodes.extend(absent);
+    nodes.extend(absent.map(|id| NodeReply {
+        node: id.to_string(),
+        boot_id: None,
+        applied: None,
+        proven: ledger.is_known_gone(id),
+        ms: None,
+    }));
     nodes
 }
 

@@ -1,11 +1,10 @@
-//! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked.
+//! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked by who purges, and by who follows.
 
-use super::proof::{Proof, line_of, nodes};
+use super::proof::{Proof, line_of};
 use super::{Denied, authenticate, limits, permit, places, select};
 use crate::clock;
-use crate::config::TokenRole;
-use crate::core::id::{NodeId, TokenId};
-use crate::core::log::{Purge, RecordId};
+use crate::config::{TokenRole, TokenSpec};
+use crate::core::log::{Purge, RecordId, Refusal};
 use crate::core::purge::Selector;
 use crate::follow::{End, attend};
 use crate::following::{body_of, parts_of};
@@ -13,48 +12,36 @@ use crate::log_home::{AppendError, Entry, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::log::SelectorLine;
-use crate::wire::purge::{
-    DEFAULT_WAIT_MS, ForgetRequest, LINES_TYPE, LogReply, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait,
-};
+use crate::wire::purge::{DEFAULT_WAIT_MS, LINES_TYPE, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 /// Records a purge, and waits until it is proven. Who accepts lines is told of each node as soon as it is.
+///
+/// Whatever becomes of it is in the node's own log: who asked for what, and why it was refused.
 pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) -> Result<Response, Denied> {
     let began = clock::monotonic();
     let snapshot = node.snapshot();
     let (head, body) = request.into_parts();
-    let (token, role) = authenticate(&snapshot, &head.headers)?;
-    if *role == TokenRole::Read {
-        return Err(Denied::forbidden(format!("token {token} may read, not purge")));
-    }
-    let home = home_of(&node, &snapshot)?;
-    let (body, share) = body_in_turn(&head, body, token, role).await?;
-    let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
-        Denied::bad_request(
-            format!("the body is not a purge: {error}"),
-            "see `purge-cli --help`, which sends good ones",
-        )
+    let token = match authenticate(&snapshot, &head.headers) {
+        Ok(token) => token,
+        Err(denied) => {
+            tracing::warn!(error = denied.error, "a purge is refused");
+            return Err(denied);
+        }
+    };
+    let recorded = record(&node, &snapshot, &head, body, token).await;
+    let Recorded { proof, wait, patience, share } = recorded.inspect_err(|denied| {
+        tracing::warn!(token = %token.id, status = denied.status.as_u16(), error = denied.error, "a purge is refused");
     })?;
-    drop(body);
-    let selectors = select(&snapshot, &request.targets)?;
-    for selector in &selectors {
-        permit(role, token, selector)?;
-    }
-    let (targets, wait) = (selectors.len(), request.wait);
-    let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
-    let purge = record_of(&node, token, request, selectors)?;
-    let appended = home.append(Entry::Purge(purge)).await.map_err(denied)?;
-    let proof = Proof::new(node.clone(), snapshot, home, appended, targets, began);
     let until = (wait == Wait::All).then(|| Instant::from_std(began) + patience);
     let takes_lines = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains(LINES_TYPE));
     if !head.headers.get_all(header::ACCEPT).iter().any(takes_lines) {
@@ -72,17 +59,60 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
     Ok(response)
 }
 
-/// The body of a request, within the limits of who sends it and of the admin server.
-async fn body_in_turn(
+/// A purge that has its number.
+struct Recorded {
+    proof: Proof,
+    wait: Wait,
+    patience: Duration,
+    share: Option<limits::Share>,
+}
+
+async fn record(
+    node: &Arc<NodeState>,
+    snapshot: &Arc<Snapshot>,
     head: &Parts,
     body: Body,
-    token: &TokenId,
-    role: &TokenRole,
+    token: &TokenSpec,
+) -> Result<Recorded, Denied> {
+    let began = clock::monotonic();
+    if token.role == TokenRole::Read {
+        return Err(Denied::forbidden(format!("token {} may read, not purge", token.id)));
+    }
+    let home = home_of(node, snapshot)?;
+    let (body, share) = body_in_turn(head, body, token).await?;
+    let request: PurgeRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
+        Denied::bad_request(
+            format!("the body is not a purge: {error}"),
+            "see `purge-cli --help`, which sends good ones",
+        )
+    })?;
+    drop(body);
+    let selectors = select(snapshot, &request.targets)?;
+    for selector in &selectors {
+        permit(token, selector)?;
+    }
+    if let TokenRole::Purge(_) = token.role {
+        let taken = node.quotas.take(token, selectors.len() as u64, clock::monotonic());
+        taken.map_err(|over| Denied::over_quota(over.to_string(), over.wait))?;
+    }
+    let (targets, wait) = (selectors.len(), request.wait);
+    let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
+    let purge = record_of(node, token, request, selectors)?;
+    let appended = home.append(Entry::Purge(purge)).await.map_err(|error| denied(error, snapshot))?;
+    let proof = Proof::new(node.clone(), snapshot.clone(), home, appended, targets, began);
+    Ok(Recorded { proof, wait, patience, share })
+}
+
+/// The body of a request, within the limits of who sends it and of the admin server.
+pub(super) async fn body_in_turn(
+    head: &Parts,
+    body: Body,
+    token: &TokenSpec,
 ) -> Result<(limits::Received, Option<limits::Share>), Denied> {
     let place = head.extensions.get::<Arc<places::Place>>();
-    let share = match role {
+    let share = match token.role {
         TokenRole::Admin => None,
-        TokenRole::Purge(_) | TokenRole::Read => Some(limits::Share::take(token)?),
+        TokenRole::Purge(_) | TokenRole::Read => Some(limits::Share::take(&token.id)?),
     };
     place.inspect(|place| place.wait_for_body());
     let body = limits::read_body(&head.headers, body, share.as_ref()).await?;
@@ -92,60 +122,19 @@ async fn body_in_turn(
     Ok((body, share))
 }
 
-/// Tells of the log and of who follows it.
-pub(super) async fn log(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result<Json<LogReply>, Denied> {
-    let snapshot = node.snapshot();
-    authenticate(&snapshot, &headers)?;
-    let home = home_of(&node, &snapshot)?;
-    Ok(Json(log_reply(&node, &snapshot, home.as_ref())))
-}
-
-fn log_reply(node: &NodeState, snapshot: &Snapshot, home: &dyn LogHome) -> LogReply {
-    let ledger = home.ledger();
-    LogReply {
-        node: node.info.node.clone(),
-        head: ledger.position.to_string(),
-        sealed: ledger.sealed,
-        nodes: nodes(snapshot, home, ledger.position, &BTreeMap::new()),
-    }
-}
-
-/// Takes an operator's word that a node does not run any more: it is waited for no longer.
-pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request) -> Result<Json<LogReply>, Denied> {
-    let snapshot = node.snapshot();
-    let (head, body) = request.into_parts();
-    let (token, role) = authenticate(&snapshot, &head.headers)?;
-    if *role != TokenRole::Admin {
-        return Err(Denied::forbidden(format!("token {token} may not say who runs: that takes an admin's")));
-    }
-    let home = home_of(&node, &snapshot)?;
-    let (body, _share) = body_in_turn(&head, body, token, role).await?;
-    let request: ForgetRequest = serde_json::from_slice(&body.bytes).map_err(|error| {
-        Denied::bad_request(format!("the body names no node: {error}"), "see `purge-cli forget --help`")
-    })?;
-    let name = NodeId::new(&request.node)
-        .map_err(|error| Denied::bad_request(format!("node {:?}: {error}", request.node), "see `purge-cli ping`"))?;
-    home.append(Entry::Forget(name)).await.map_err(denied)?;
-    tracing::warn!(node = %request.node, %token, "a node is forgotten");
-    Ok(Json(log_reply(&node, &snapshot, home.as_ref())))
-}
-
-fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn LogHome>, Denied> {
+pub(super) fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn LogHome>, Denied> {
     node.log_home.clone().ok_or_else(|| {
         let home = snapshot.fleet.purge_log.home.as_ref().and_then(|home| snapshot.fleet.node(home));
-        let home = home.map_or_else(String::new, |(_, home)| format!("send it to {} at {}", home.id, home.admin));
-        Denied {
-            status: StatusCode::MISDIRECTED_REQUEST,
-            error: "this node is not the home of the purge log".into(),
-            hint: Some(home),
-        }
+        let hint = home.map_or_else(String::new, |(_, home)| format!("send it to {} at {}", home.id, home.admin));
+        let error = "this node is not the home of the purge log".to_owned();
+        Denied::new(StatusCode::MISDIRECTED_REQUEST, error, Some(hint))
     })
 }
 
 /// The record of a purge that may be recorded.
 fn record_of(
     node: &NodeState,
-    token: &TokenId,
+    token: &TokenSpec,
     request: PurgeRequest,
     selectors: Vec<Selector>,
 ) -> Result<Purge, Denied> {
@@ -159,17 +148,30 @@ fn record_of(
     let asked = serde_json::to_vec(&(request.mode, &lines)).unwrap_or_default();
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(&asked).as_bytes()[..16]);
-    Ok(Purge { id, digest, by: token.clone(), mode: request.mode.into(), selectors })
+    Ok(Purge { id, digest, by: token.id.clone(), mode: request.mode.into(), selectors })
 }
 
-fn denied(error: AppendError) -> Denied {
-    let status = match &error {
-        AppendError::Refused(_) => StatusCode::CONFLICT,
-        AppendError::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+/// Why the log did not take something, in HTTP's words.
+pub(super) fn denied(error: AppendError, snapshot: &Snapshot) -> Denied {
+    let home = || snapshot.fleet.purge_log.home.as_ref().map_or("?", |home| home.as_str());
+    let (status, hint) = match &error {
+        AppendError::Refused(Refusal::Sealed) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("name its new home in [purge_log] home, in place of {}", home()))
+        }
+        AppendError::Refused(Refusal::NoMember(_)) => {
+            (StatusCode::NOT_FOUND, "`purge-cli ping` shows those that are".to_owned())
+        }
+        AppendError::Refused(Refusal::TooManyMembers) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "`purge-cli forget` those that are gone".to_owned())
+        }
+        AppendError::Refused(_) => (StatusCode::CONFLICT, "send another purge under an id of its own".to_owned()),
+        AppendError::Log(_) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
     };
     let text = error.to_string();
-    let (error, hint) = text.split_once("\n    hint: ").unwrap_or((&text, "send another purge under an id of its own"));
-    Denied { status, error: error.to_owned(), hint: Some(hint.to_owned()) }
+    match text.split_once("\n    hint: ") {
+        Some((error, hint)) => Denied::new(status, error.to_owned(), Some(hint.to_owned())),
+        None => Denied::new(status, text, Some(hint)),
+    }
 }
 
 /// A response whose connection is in use for as long as its body is.
@@ -181,15 +183,20 @@ pub(super) async fn follow(State(node): State<Arc<NodeState>>, request: Request)
     let snapshot = node.snapshot();
     let (head, body) = request.into_parts();
     if !is_node(&snapshot, &head.headers) {
-        return Err(Denied {
-            status: StatusCode::UNAUTHORIZED,
-            error: "only nodes of this fleet follow its purge log".into(),
-            hint: Some("give all nodes the same tier secret".into()),
-        });
+        let error = "only nodes of this fleet follow its purge log".to_owned();
+        let hint = "give all nodes the same tier secret".to_owned();
+        return Err(Denied::new(StatusCode::UNAUTHORIZED, error, Some(hint)));
     }
     let home = home_of(&node, &snapshot)?;
+    // It is one of the fleet's own, and stays: it takes no place of those who come and go.
+    let place = head.extensions.get::<Arc<places::Place>>();
+    let seat = limits::Follower::take().ok_or_else(|| Denied::busy("as many nodes follow the log as may".into()))?;
+    place.inspect(|place| place.give_up());
     let (outgoing, answer) = body_of();
-    tokio::spawn(attend(home, End { incoming: parts_of(body), outgoing }));
+    tokio::spawn(async move {
+        attend(home, End { incoming: parts_of(body), outgoing }).await;
+        drop(seat);
+    });
     let mut response = answer.into_response();
     response.extensions_mut().insert(KeepsPlace);
     Ok(response)

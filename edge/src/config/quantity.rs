@@ -1,7 +1,8 @@
 //! Durations and sizes as people write them.
 
+use crate::core::time::Timestamp;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Longest duration that a fleet file may hold: ten years.
 pub const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -26,6 +27,13 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     };
     let duration = Duration::from_millis(number.checked_mul(ms)?);
     (duration <= MAX_DURATION).then_some(duration)
+}
+
+/// Reads a time of RFC 3339, as in `2027-01-31T12:00:00Z`, or a date, which stands for its beginning in UTC.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    let whole = if text.len() == "2027-01-31".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let since = humantime::parse_rfc3339(&whole).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(u64::try_from(since.as_millis()).ok()?))
 }
 
 /// A number of bytes.

@@ -2,7 +2,8 @@
 //! stops at the first, which is why the fleet file is not deserialised with it.)
 
 use super::problem::Problem;
-use super::quantity::{ByteSize, parse_duration};
+use super::quantity::{ByteSize, parse_duration, parse_time};
+use crate::core::time::Timestamp;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -221,6 +222,15 @@ impl<'r> Section<'r> {
         let hint = "write a number and a unit, as in \"90s\", \"15m\" or \"1d\" (at most ten years)";
         let at = self.typed(key, hint, |value| match value {
             DeValue::String(text) => parse_duration(text),
+            _ => None,
+        })?;
+        Some(at.value)
+    }
+
+    pub(super) fn time(&self, key: &'static str) -> Option<Timestamp> {
+        let hint = "write a time in UTC, as in \"2027-01-31T12:00:00Z\", or a date, as in \"2027-01-31\"";
+        let at = self.typed(key, hint, |value| match value {
+            DeValue::String(text) => parse_time(text),
             _ => None,
         })?;
         Some(at.value)

@@ -4,6 +4,7 @@ use super::nodes::{Unique, checked};
 use super::reader::{At, Section};
 use super::sites::Site;
 use crate::core::id::{SiteId, TokenId};
+use crate::core::time::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// Shortest secret that is taken, in bytes.
@@ -81,6 +82,32 @@ pub struct TokenSpec {
     pub role: TokenRole,
     /// Where its secret is.
     pub secret: SecretSource,
+    /// From when it is not accepted any more.
+    pub expires: Option<Timestamp>,
+    /// What it may purge in a minute. Those with role = "admin" are not bounded.
+    pub quota: Quota,
+}
+
+impl TokenSpec {
+    /// Whether it is not accepted any more.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// How much may be purged in a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Purges, however large.
+    pub purges: u64,
+    /// Targets of purges.
+    pub targets: u64,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { purges: 600, targets: 100_000 }
+    }
 }
 
 pub(super) fn read_tokens(root: &Section<'_>, sites: &[Site], folder: &Path) -> Vec<TokenSpec> {
@@ -132,8 +159,19 @@ fn read_token(token: Section<'_>, sites: &[Site], names: &mut Unique, folder: &P
         }
     });
     let secret = read_secret(&token, "env", "file", folder);
+    let expires = token.time("expires");
+    let usual = Quota::default();
+    let quota = Quota {
+        purges: token.integer("purges_per_minute", 1..=1_000_000).unwrap_or(usual.purges),
+        targets: token.integer("targets_per_minute", 1..=1_000_000_000).unwrap_or(usual.targets),
+    };
+    for key in ["purges_per_minute", "targets_per_minute"] {
+        if token.has(key) && !matches!(role, Some(TokenRole::Purge(_)) | None) {
+            token.reject(&token.at(key), "bounds nothing", "remove it, or write role = \"purge\"");
+        }
+    }
     token.finish();
-    Some(TokenSpec { id: id?.0, role: role?, secret: secret? })
+    Some(TokenSpec { id: id?.0, role: role?, secret: secret?, expires, quota })
 }
 
 /// Reads where a secret is kept: one of two keys.

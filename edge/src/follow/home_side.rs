@@ -16,10 +16,14 @@ const READ_BYTES: usize = 1 << 20;
 pub async fn attend(home: Arc<dyn LogHome>, mut end: End) {
     let mut lines = Lines::new(MAX_NODE_LINE_BYTES);
     let Some((member, at, chain)) = hello(&mut end, &mut lines).await else { return };
-    if let Err(error) = tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await {
+    if let Err(error) = home.append(Entry::Join(member.clone())).await {
         tracing::warn!(%member, %error, "a node can't follow the purge log");
         let (error, hint) = in_words(&error);
         end.say(&FromHome::Refused { error, hint }).await;
+        return;
+    }
+    if let Err(error) = tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await {
+        tracing::warn!(%member, %error, "a node is told no more of the purge log");
     }
 }
 
@@ -43,7 +47,6 @@ async fn tell(
     at: Position,
     chain: Chain,
 ) -> Result<(), AppendError> {
-    home.append(Entry::Join(member.clone())).await?;
     let mut head = home.follow();
     let (mut sent, first) = match home.meet(at, chain).await? {
         Start::Behind(head) => (at, FromHome::Behind { head: head.position.to_string() }),
@@ -60,6 +63,10 @@ async fn tell(
     loop {
         tokio::select! {
             changed = head.changed() => {
+                // Who has been forgotten may join again, and is waited for then.
+                if !home.is_member(member) {
+                    return Ok(());
+                }
                 if changed.is_err() || !send_all(home, end, &mut sent).await? {
                     return Ok(());
                 }

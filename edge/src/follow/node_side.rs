@@ -24,6 +24,8 @@ pub trait Applies {
     fn caught_up(&self, is_so: bool);
     /// Something was applied.
     fn knows(&self, known: Known);
+    /// The home does not take the node for a member: nobody waits for it any more.
+    fn refused(&self);
 }
 
 /// Why a stream has ended.
@@ -42,6 +44,9 @@ pub enum Ended {
         /// Why not.
         cause: String,
     },
+    /// The home is another one now.
+    #[error("the purge log has another home now")]
+    Moved,
     /// The home doesn't take the node.
     #[error("the home of the purge log refuses this node: {error}\n    hint: {hint}")]
     Refused {
@@ -71,9 +76,14 @@ impl NodeSide {
     /// Follows the log on a stream, to its end.
     pub async fn follow(&mut self, end: &mut End, node: &impl Applies) -> Ended {
         let ended = self.listen(end, node).await;
+        self.lost(node);
+        ended
+    }
+
+    /// There is no stream any more, however it ended.
+    pub fn lost(&mut self, node: &impl Applies) {
         self.follower.lost();
         node.caught_up(false);
-        ended
     }
 
     /// Tells the home that the node has drained.
@@ -133,7 +143,10 @@ impl NodeSide {
                 let step = self.follower.restart(head, chain);
                 self.take(&step, head, Timestamp::from_millis(0), node);
             }
-            FromHome::Refused { error, hint } => return Err(Ended::Refused { error, hint }),
+            FromHome::Refused { error, hint } => {
+                node.refused();
+                return Err(Ended::Refused { error, hint });
+            }
         }
         Ok(())
     }

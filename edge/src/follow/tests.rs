@@ -73,6 +73,10 @@ impl Applies for Noted {
     fn knows(&self, known: Known) {
         *self.known.lock() = Some(known);
     }
+
+    fn refused(&self) {
+        self.note("refused".to_owned());
+    }
 }
 
 /// A node that follows, in tasks of their own.

@@ -1,16 +1,23 @@
 //! A home in one file: an embedded database, whose transactions are on the disk before they are answered.
 
+mod backup;
+
+pub use backup::{RestoreError, Restored};
+
 use super::{AppendError, Appended, Cause, Entry, Head, Kept, LogError, LogHome, Start};
 use crate::clock;
-use crate::core::log::{Chain, Event, Home, Ledger, Meeting, Member, Offer, Position, Record};
+use crate::core::log::{Chain, Event, Home, Ledger, Meeting, Member, Offer, Position, Record, RecordId};
 use crate::wire::log::{LedgerLine, decode, encode};
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use std::fs;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// By number: the position, the chain there, and the bytes.
 const RECORDS: TableDefinition<'_, u64, (u64, [u8; 16], &[u8])> = TableDefinition::new("records");
@@ -92,15 +99,47 @@ impl FileHome {
         };
         let home = Self(Arc::new(inner));
         if is_new {
-            match home.append_now(Entry::Epoch { above: 0, lifts_seal: false }) {
-                Ok(_) => {}
-                Err(AppendError::Log(error)) => return Err(error),
-                Err(AppendError::Refused(refusal)) => {
-                    return Err(error(path, "opened", Cause::Content(refusal.to_string())));
-                }
-            }
+            home.begin_epoch(false)?;
         }
         Ok(home)
+    }
+
+    /// Makes the log in a file from a backup, and begins an epoch: who knows more of the log than the backup hides all that
+    /// he has. The file must not be there.
+    ///
+    /// # Errors
+    /// [`RestoreError`]: nothing is left of the file then.
+    pub fn restore(path: &Path, retention: Retention, backup: impl BufRead) -> Result<Restored, RestoreError> {
+        if path.exists() {
+            return Err(RestoreError::Exists(path.to_owned()));
+        }
+        let beside = path.with_extension("restored");
+        let _ = fs::remove_file(&beside);
+        let restored = backup::restore(&beside, backup).and_then(|records| {
+            let home = Self::open(&beside, retention)?;
+            let was_sealed = home.ledger().sealed;
+            home.begin_epoch(true)?;
+            let head = home.0.home.lock().head();
+            drop(home);
+            let io = |cause| RestoreError::Io { path: path.to_owned(), cause };
+            fs::rename(&beside, path).map_err(io)?;
+            if let Some(folder) = path.parent() {
+                fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+            }
+            Ok(Restored { records, head, was_sealed })
+        });
+        if restored.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        restored
+    }
+
+    fn begin_epoch(&self, lifts_seal: bool) -> Result<(), LogError> {
+        match self.append_now(Entry::Epoch { above: 0, lifts_seal }) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Log(error)) => Err(error),
+            Err(AppendError::Refused(refusal)) => Err(self.0.error("opened", Cause::Content(refusal.to_string()))),
+        }
     }
 
     /// Runs something that waits for the disk where it holds up nobody.
@@ -120,7 +159,7 @@ impl FileHome {
         let (first, events) = {
             let home = self.0.home.lock();
             let events = match entry {
-                Entry::Purge(purge) => match home.offer(&purge.id, purge.digest, now)? {
+                Entry::Purge(purge) => match home.offer(&purge.by, &purge.id, purge.digest, now)? {
                     Offer::Same(first) => {
                         return Ok(Appended { position: first.position, issued_at: first.issued_at, is_new: false });
                     }
@@ -128,7 +167,7 @@ impl FileHome {
                 },
                 Entry::Join(member) => home.join(&member)?,
                 Entry::Drained(member) => home.drained(&member).into_iter().collect(),
-                Entry::Forget(node) => home.forget(node.as_str())?,
+                Entry::Forget(node) => home.forget(&node)?,
                 Entry::Seal => vec![Event::Seal],
                 Entry::Epoch { above, lifts_seal } => {
                     let position = home.next_epoch(above, lifts_seal)?;
@@ -350,6 +389,28 @@ impl LogHome for FileHome {
 
     fn unproven(&self, at: Position) -> Vec<Member> {
         self.0.home.lock().unproven(at)
+    }
+
+    fn is_member(&self, member: &Member) -> bool {
+        self.0.home.lock().is_member(member)
+    }
+
+    fn find(&self, id: &RecordId) -> Option<Position> {
+        self.0.home.lock().find(id).map(|numbered| numbered.position)
+    }
+
+    async fn back_up(&self, lines: mpsc::Sender<Bytes>) -> Result<(), LogError> {
+        self.run(move |home| {
+            let transaction = {
+                let mut state = home.0.state.lock();
+                home.recover(&mut state)?;
+                let Some(open) = state.as_ref() else { return Ok(()) };
+                db(open.database.begin_read()).map_err(|cause| home.0.error("read", cause))?
+            };
+            // Its records stay as they are while this reads them.
+            backup::tell(&transaction, &lines).map_err(|cause| home.0.error("read", cause))
+        })
+        .await
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Standing {
     /// It has just started, and knows nothing yet: it answers nobody.
     Starting,
-    /// It has not been able to reach the log's home since it started: it passes everything, and stores nothing.
+    /// It has not been able to reach the log's home since it started, or is not taken there: it passes everything, and
+    /// stores nothing.
     Passing,
     /// It has applied everything that the home knew when it last spoke.
     Following,
@@ -27,7 +28,7 @@ impl Standing {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "catching up with the purge log",
-            Self::Passing => "passing everything: the home of the purge log can't be reached",
+            Self::Passing => "passing everything: the home of the purge log can't be reached, or refuses this node",
             Self::Following => "ready",
             Self::Lost => "ready, but out of touch with the home of the purge log",
         }

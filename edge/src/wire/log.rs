@@ -75,6 +75,11 @@ pub enum EventLine {
         /// Why.
         why: LeavingLine,
     },
+    /// A node that is no member does not run.
+    Gone {
+        /// Which.
+        node: String,
+    },
     /// The log goes on elsewhere.
     Seal {},
 }
@@ -152,6 +157,9 @@ pub struct LedgerLine {
     pub sealed: bool,
     /// The members, and where each has joined.
     pub members: Vec<(MemberLine, String)>,
+    /// The nodes that are known not to run, where records may have been lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Vec<String>>,
 }
 
 impl From<&Ledger> for LedgerLine {
@@ -162,6 +170,7 @@ impl From<&Ledger> for LedgerLine {
             chain: ledger.chain.to_string(),
             sealed: ledger.sealed,
             members: members.collect(),
+            gone: ledger.gone.as_ref().map(|gone| gone.iter().map(ToString::to_string).collect()),
         }
     }
 }
@@ -173,25 +182,32 @@ impl LedgerLine {
     /// [`BadRecord`]: a part is not made as such parts must be.
     pub fn read(&self) -> Result<Ledger, BadRecord> {
         let position = |text: &str| part("position", text, Position::parse);
+        let node = |text: &str| part("node", text, |text| NodeId::new(text).ok());
         let members = self.members.iter().map(|(member, joined)| Ok((member.read()?, position(joined)?)));
         Ok(Ledger {
             position: position(&self.position)?,
             chain: part("chain", &self.chain, Chain::parse)?,
             sealed: self.sealed,
             members: members.collect::<Result<_, BadRecord>>()?,
+            gone: self.gone.as_ref().map(|gone| gone.iter().map(|name| node(name)).collect()).transpose()?,
         })
+    }
+}
+
+impl From<&Record> for RecordLine {
+    fn from(record: &Record) -> Self {
+        Self {
+            position: record.position.to_string(),
+            issued_at_ms: record.issued_at.as_millis(),
+            event: EventLine::from(&record.event),
+        }
     }
 }
 
 /// The bytes of a record.
 pub fn encode(record: &Record) -> Vec<u8> {
-    let line = RecordLine {
-        position: record.position.to_string(),
-        issued_at_ms: record.issued_at.as_millis(),
-        event: EventLine::from(&record.event),
-    };
     // Strings and numbers alone: there is nothing that JSON could not hold.
-    serde_json::to_vec(&line).unwrap_or_default()
+    serde_json::to_vec(&RecordLine::from(record)).unwrap_or_default()
 }
 
 /// Reads the bytes of a record.
@@ -220,6 +236,7 @@ impl From<&Event> for EventLine {
             },
             Event::Join(member) => Self::Join { member: member.into() },
             Event::Leave { member, why } => Self::Leave { member: member.into(), why: (*why).into() },
+            Event::Gone(node) => Self::Gone { node: node.to_string() },
             Event::Seal => Self::Seal {},
         }
     }
@@ -238,6 +255,7 @@ impl EventLine {
             }),
             Self::Join { member } => Event::Join(member.read()?),
             Self::Leave { member, why } => Event::Leave { member: member.read()?, why: why.into() },
+            Self::Gone { node } => Event::Gone(part("node", &node, |text| NodeId::new(text).ok())?),
             Self::Seal {} => Event::Seal,
         })
     }

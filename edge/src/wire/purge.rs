@@ -1,5 +1,6 @@
 //! `POST /purges`: a purge as a client asks for it, and the node's receipt.
 
+use super::log::RecordLine;
 use crate::core::purge;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,32 @@ pub struct LogReply {
     pub head: String,
     /// Whether the log goes on elsewhere.
     pub sealed: bool,
+    /// The nodes, those of the fleet file and whoever else follows the log.
+    pub nodes: Vec<NodeReply>,
+}
+
+/// `GET /log/records`: what the purge log's home has recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsReply {
+    /// The last record that there is.
+    pub head: String,
+    /// The number of the last one that was looked at: what follows is asked for with it.
+    pub last: u64,
+    /// Whether that was the head.
+    pub is_all: bool,
+    /// The records, the oldest first: those that the token may see.
+    pub records: Vec<RecordLine>,
+}
+
+/// `GET /log/purges/…`: one purge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// The home.
+    pub node: String,
+    /// Who purged what and when.
+    pub record: RecordLine,
+    /// Whether no node serves anything any more that it selects, from before it.
+    pub proven: bool,
     /// The nodes, those of the fleet file and whoever else follows the log.
     pub nodes: Vec<NodeReply>,
 }

@@ -12,6 +12,7 @@ mod purging;
 mod tiers;
 
 mod purge_cli;
+mod purge_log;
 
 mod config;
 mod oracle;

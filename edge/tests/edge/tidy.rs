@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 600;
 
 /// The layer of each top-level module of `edge`: a file may use modules of its own layer and below.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 25] = [
     ("core", 10),
     ("config", 20),
     ("wire", 20),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("log_home", 32),
     ("follow", 33),
     ("purge_log", 32),
+    ("quotas", 32),
     ("store", 33),
     ("upstream", 34),
     ("snapshot", 34),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("listen", 42),
     ("cli", 50),
     ("server", 50),
+    ("restore", 50),
     ("main", 51),
 ];
 

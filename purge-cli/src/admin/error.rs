@@ -98,6 +98,12 @@ pub enum AdminError {
         /// The address.
         addr: String,
     },
+    /// What was asked for can't stand in a URL.
+    #[error("{path:?} is no path")]
+    BadPath {
+        /// The path.
+        path: String,
+    },
     /// The token can't stand in an Authorization field.
     #[error("the token has a character that no HTTP field may have")]
     BadToken,
@@ -128,6 +134,7 @@ impl AdminError {
             Self::TooLarge { .. } => "too_large",
             Self::NotUnderstood { .. } => "not_understood",
             Self::BadAddress { .. } => "bad_address",
+            Self::BadPath { .. } => "bad_path",
             Self::BadToken => "bad_token",
         }
     }
@@ -137,8 +144,17 @@ impl AdminError {
         matches!(self, Self::Unreachable { .. } | Self::BrokenOff { .. } | Self::Failing { .. })
     }
 
-    /// Whether the node refused the token: 401 or 403.
-    pub const fn is_refusal(&self) -> bool {
+    /// Whether the node refused what was asked: 401 or 403 (the token), 409 (the id is another purge's) or 429 (over quota).
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Unauthorized(_) | Self::Forbidden(_) => true,
+            Self::Rejected { status, .. } => matches!(*status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS),
+            _ => false,
+        }
+    }
+
+    /// Whether it was the token.
+    pub const fn is_about_token(&self) -> bool {
         matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
     }
 
@@ -173,6 +189,7 @@ impl AdminError {
             Self::Failing { .. } => "look at the node's log",
             Self::TooLarge { .. } | Self::NotUnderstood { .. } => "is the admin address that of a Tidewall node?",
             Self::BadAddress { .. } => "write it as host:port",
+            Self::BadPath { .. } => "write a position (1.42), a number or an id",
             Self::BadToken => "a token is made of visible ASCII characters",
         }
     }
@@ -237,7 +254,8 @@ mod tests {
             (answered(StatusCode::UNAUTHORIZED), false, true),
             (answered(StatusCode::FORBIDDEN), false, true),
             (answered(StatusCode::BAD_REQUEST), false, false),
-            (answered(StatusCode::TOO_MANY_REQUESTS), false, false),
+            (answered(StatusCode::TOO_MANY_REQUESTS), false, true),
+            (answered(StatusCode::CONFLICT), false, true),
             (answered(StatusCode::SERVICE_UNAVAILABLE), true, false),
             (AdminError::Unreachable { addr: "a".into(), cause: io::ErrorKind::ConnectionRefused.into() }, true, false),
             (AdminError::Timeout { addr: "a".into(), after: Duration::ZERO, stage: Stage::Answer }, false, false),

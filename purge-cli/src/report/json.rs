@@ -91,7 +91,7 @@ impl<'r> JsonNode<'r> {
         let applied = match &outcome.result {
             Ok(reply) => reply.applied.as_deref(),
             Err(NodeError::Unproven { applied }) => applied.as_deref(),
-            Err(NodeError::Unknown) => None,
+            Err(NodeError::NotHeardOf | NodeError::Unknown) => None,
         };
         Self {
             pop: member.pop.as_deref(),

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::target::Scope;
 use crate::token::{self, TokenPlace};
 use edge::config::Fleet;
-use edge::wire::purge::LogReply;
+use edge::wire::purge::{LogReply, NodeReply};
 use std::io::{self, Write};
 
 /// Shows every node that the home knows.
@@ -22,10 +22,11 @@ pub(super) fn forget(options: &Options, node: &str) -> Result<Exit, RunError> {
     show(options, &log).map_err(RunError::Output)
 }
 
-fn ask(
+/// Asks the home of the purge log, by the token that rules most.
+pub(super) fn ask<T>(
     options: &Options,
-    question: impl AsyncFnOnce(AdminClient, &str, &str) -> Result<LogReply, AdminError>,
-) -> Result<LogReply, RunError> {
+    question: impl AsyncFnOnce(AdminClient, &str, &str) -> Result<T, AdminError>,
+) -> Result<T, RunError> {
     let config = options.config.as_deref().ok_or(RunError::NoFleetFile)?;
     let place = TokenPlace::new(options.token_env.as_deref(), options.token_file.clone()).ok_or(RunError::TwoTokens)?;
     let fleet = Fleet::load(config)?;
@@ -38,7 +39,7 @@ fn ask(
     asked.map_err(|error| RunError::Home { home, error })
 }
 
-fn show(options: &Options, log: &LogReply) -> io::Result<Exit> {
+pub(super) fn show(options: &Options, log: &LogReply) -> io::Result<Exit> {
     let mut out = anstream::AutoStream::auto(io::stdout());
     if options.json {
         let mut text = serde_json::to_vec_pretty(log).map_err(io::Error::other)?;
@@ -47,19 +48,26 @@ fn show(options: &Options, log: &LogReply) -> io::Result<Exit> {
     } else if !options.quiet {
         let sealed = if log.sealed { ", sealed: it goes on elsewhere" } else { "" };
         writeln!(out, "purge log at {}, head {}{sealed}", printable(&log.node), printable(&log.head))?;
-        let width = log.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).min(64);
-        for node in &log.nodes {
-            let name = printable(&node.node);
-            let state = match (&node.boot_id, &node.applied) {
-                (None, _) => "does not run".to_owned(),
-                (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
-                (Some(boot), Some(applied)) => {
-                    let behind = if node.proven { "" } else { "  behind" };
-                    format!("at {}  boot {}{behind}", printable(applied), printable(boot))
-                }
-            };
-            writeln!(out, "  {name:width$}  {state}")?;
-        }
+        write_nodes(&mut out, &log.nodes)?;
     }
     Ok(Exit::Proven)
+}
+
+/// A line for each node, with how far it is.
+pub(super) fn write_nodes(out: &mut impl Write, nodes: &[NodeReply]) -> io::Result<()> {
+    let width = nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).min(64);
+    for node in nodes {
+        let name = printable(&node.node);
+        let state = match (&node.boot_id, &node.applied) {
+            (None, _) if node.proven => "does not run".to_owned(),
+            (None, _) => "not heard of since the log was restored: if it does not run, forget it".to_owned(),
+            (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
+            (Some(boot), Some(applied)) => {
+                let behind = if node.proven { "" } else { "  behind" };
+                format!("at {}  boot {}{behind}", printable(applied), printable(boot))
+            }
+        };
+        writeln!(out, "  {name:width$}  {state}")?;
+    }
+    Ok(())
 }

@@ -127,13 +127,13 @@ impl Operator {
         let now = world.time();
         self.crashes = world.home.crashes;
         let Some(core) = &world.home.core else { return At::Offer };
-        match core.offer(&self.id, [0; 16], now) {
+        match core.offer(&token(), &self.id, [0; 16], now) {
             Ok(Offer::Number(position)) => {
                 world.home.is_appending = true;
                 let purge = Purge {
                     id: self.id.clone(),
                     digest: [0; 16],
-                    by: TokenId::new("deploy").expect("a good name"),
+                    by: token(),
                     mode: self.mode,
                     selectors: self.selectors.clone(),
                 };
@@ -176,7 +176,7 @@ impl Operator {
 
     /// Whether the home does not know it any more: it was restored from a backup.
     fn is_lost(&self, core: &Home, at: Position, world: &World) -> bool {
-        let known = core.offer(&self.id, [0; 16], world.time());
+        let known = core.offer(&token(), &self.id, [0; 16], world.time());
         rules::on(Rule::ProofNamesPurge) && !matches!(known, Ok(Offer::Same(numbered)) if numbered.position == at)
     }
 
@@ -205,4 +205,9 @@ fn crashes(world: &mut World, stage: Stage) -> bool {
         world.crash_home(until);
     }
     crashes
+}
+
+/// The token of all purges.
+fn token() -> TokenId {
+    TokenId::new("deploy").expect("a good name")
 }

@@ -75,7 +75,9 @@ impl Follower {
         Ok(match &record.event {
             Event::Purge(purge) => Step::Purge(purge),
             Event::Epoch { .. } if rules::on(Rule::EpochHidesAll) => Step::HideAll(record.position),
-            Event::Epoch { .. } | Event::Join(_) | Event::Leave { .. } | Event::Seal => Step::Pass(record.position),
+            Event::Epoch { .. } | Event::Join(_) | Event::Leave { .. } | Event::Gone(_) | Event::Seal => {
+                Step::Pass(record.position)
+            }
         })
     }
 }

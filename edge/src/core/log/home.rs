@@ -5,6 +5,7 @@ use super::ledger::{Ledger, NotNext};
 use super::position::{Epoch, Position};
 use super::receipts::Receipts;
 use super::record::{Event, Leaving, Member, Purge, Record, RecordId};
+use crate::core::id::{NodeId, TokenId};
 use crate::core::rules::{self, Rule};
 use crate::core::time::Timestamp;
 use std::collections::HashMap;
@@ -27,7 +28,8 @@ pub struct Home {
     base: (Position, Chain),
     /// Where this epoch began; or later, if that record is not kept.
     epoch_began: Position,
-    purges: HashMap<RecordId, Numbered>,
+    /// By token and id: nobody can take another one's ids.
+    purges: HashMap<(TokenId, RecordId), Numbered>,
     receipts: Receipts,
 }
 
@@ -148,12 +150,12 @@ impl Home {
         Ok(self.head().next_in(epoch))
     }
 
-    /// What becomes of a purge with this id and digest.
+    /// What becomes of a purge with this id and digest, which a token allowed.
     ///
     /// # Errors
     /// [`Refusal`]: the id is another's, the retry is too late, or nothing is numbered here.
-    pub fn offer(&self, id: &RecordId, digest: [u8; 16], now: Timestamp) -> Result<Offer, Refusal> {
-        match self.purges.get(id) {
+    pub fn offer(&self, by: &TokenId, id: &RecordId, digest: [u8; 16], now: Timestamp) -> Result<Offer, Refusal> {
+        match self.purges.get(&(by.clone(), id.clone())) {
             Some(first) if first.digest != digest => Err(Refusal::IdReused(first.position)),
             Some(first) if now.since(first.issued_at) > RETRY_WINDOW => Err(Refusal::RetryTooLate(first.position)),
             Some(first) => Ok(Offer::Same(*first)),
@@ -193,11 +195,26 @@ impl Home {
     ///
     /// # Errors
     /// [`Refusal::NoMember`].
-    pub fn forget(&self, node: &str) -> Result<Vec<Event>, Refusal> {
-        let members = self.ledger.members.keys().filter(|member| member.node.as_str() == node);
+    pub fn forget(&self, node: &NodeId) -> Result<Vec<Event>, Refusal> {
+        let members = self.ledger.members.keys().filter(|member| member.node == *node);
         let events: Vec<Event> =
             members.map(|member| Event::Leave { member: member.clone(), why: Leaving::Forgotten }).collect();
-        if events.is_empty() { Err(Refusal::NoMember(node.to_owned())) } else { Ok(events) }
+        match events.is_empty() {
+            false => Ok(events),
+            true if self.ledger.is_known_gone(node) => Err(Refusal::NoMember(node.to_string())),
+            true => Ok(vec![Event::Gone(node.clone())]),
+        }
+    }
+
+    /// The last purge with this id, whoever allowed it.
+    pub fn find(&self, id: &RecordId) -> Option<Numbered> {
+        let named = self.purges.iter().filter(|((_, known), _)| known == id);
+        named.map(|(_, numbered)| *numbered).max_by_key(|numbered| numbered.position)
+    }
+
+    /// Whether a process is a member.
+    pub fn is_member(&self, member: &Member) -> bool {
+        self.ledger.members.contains_key(member)
     }
 
     /// What to say to somebody who knows the log up to `at`, where its chain is `chain`. `kept` is this home's own chain
@@ -222,13 +239,13 @@ impl Home {
     pub fn committed(&mut self, record: &Record, bytes: &[u8]) -> Result<(), NotNext> {
         self.ledger.add(record, bytes)?;
         match &record.event {
-            Event::Purge(Purge { id, digest, .. }) => {
+            Event::Purge(Purge { id, digest, by, .. }) => {
                 let numbered = Numbered { position: record.position, issued_at: record.issued_at, digest: *digest };
-                self.purges.entry(id.clone()).or_insert(numbered);
+                self.purges.entry((by.clone(), id.clone())).or_insert(numbered);
             }
             Event::Leave { member, .. } => self.receipts.forget(member),
             Event::Epoch { .. } => self.epoch_began = record.position,
-            Event::Join(_) | Event::Seal => {}
+            Event::Join(_) | Event::Gone(_) | Event::Seal => {}
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub enum Event {
         /// Why.
         why: Leaving,
     },
+    /// A node that is no member does not run, says an operator: it might have joined in records that are lost.
+    Gone(NodeId),
     /// The log goes on elsewhere. This home numbers nothing any more.
     Seal,
 }

@@ -47,7 +47,7 @@ impl Kept {
     }
 
     fn purge(&mut self, name: &str, now: Timestamp) -> Result<Position, Refusal> {
-        match self.home.offer(&id(name), [1; 16], now)? {
+        match self.home.offer(&by(), &id(name), [1; 16], now)? {
             Offer::Same(numbered) => Ok(numbered.position),
             Offer::Number(position) => Ok(self.write(position, now, Event::Purge(purge(name)))),
         }
@@ -92,7 +92,7 @@ fn purge(name: &str) -> Purge {
     Purge {
         id: id(name),
         digest: [1; 16],
-        by: TokenId::new("deploy").expect("a good name"),
+        by: by(),
         mode: Mode::Hard,
         selectors: vec![Selector::Site { site: SiteId::new("docs").expect("a good name") }],
     }
@@ -102,7 +102,7 @@ fn purge(name: &str) -> Purge {
 fn a_home_numbers_nothing_before_its_first_epoch_and_nothing_once_sealed() {
     let empty = Home::new(Ledger::default());
     assert_eq!(empty.next(), Err(Refusal::NotOpened));
-    assert_eq!(empty.offer(&id("a"), [0; 16], at(0)), Err(Refusal::NotOpened));
+    assert_eq!(empty.offer(&by(), &id("a"), [0; 16], at(0)), Err(Refusal::NotOpened));
     let mut kept = Kept::new("log");
     assert_eq!(kept.home.head(), Position::new(1, 1));
     assert_eq!(kept.purge("a", at(1)), Ok(Position::new(1, 2)));
@@ -120,14 +120,16 @@ fn a_retry_gets_the_first_number_and_nothing_else_does() {
     let mut kept = Kept::new("log");
     let first = kept.purge("a", at(100)).expect("a number");
     let retry_until = Timestamp::from_millis(100_000 + RETRY_WINDOW.as_millis() as u64);
-    assert!(matches!(kept.home.offer(&id("a"), [1; 16], retry_until), Ok(Offer::Same(same)) if same.position == first));
+    assert!(
+        matches!(kept.home.offer(&by(), &id("a"), [1; 16], retry_until), Ok(Offer::Same(same)) if same.position == first)
+    );
     let late = Timestamp::from_millis(retry_until.as_millis() + 1);
-    assert_eq!(kept.home.offer(&id("a"), [1; 16], late), Err(Refusal::RetryTooLate(first)));
-    assert_eq!(kept.home.offer(&id("a"), [2; 16], at(101)), Err(Refusal::IdReused(first)));
-    assert_eq!(kept.home.offer(&id("b"), [1; 16], at(101)), Ok(Offer::Number(first.next())));
+    assert_eq!(kept.home.offer(&by(), &id("a"), [1; 16], late), Err(Refusal::RetryTooLate(first)));
+    assert_eq!(kept.home.offer(&by(), &id("a"), [2; 16], at(101)), Err(Refusal::IdReused(first)));
+    assert_eq!(kept.home.offer(&by(), &id("b"), [1; 16], at(101)), Ok(Offer::Number(first.next())));
     kept.home.dropped(first, Chain::START);
     assert_eq!(
-        kept.home.offer(&id("a"), [2; 16], at(101)),
+        kept.home.offer(&by(), &id("a"), [2; 16], at(101)),
         Ok(Offer::Number(first.next())),
         "forgotten with its record"
     );
@@ -286,9 +288,56 @@ fn one_process_for_each_node() {
     let next = member("fra-1", "b3", "f1");
     kept.join(&next).expect("a member");
     assert_eq!(kept.home.ledger().members.keys().collect::<Vec<_>>(), [&next]);
-    assert_eq!(kept.home.forget("sin-1"), Err(Refusal::NoMember("sin-1".to_owned())));
-    for event in kept.home.forget("fra-1").expect("it is known") {
+    assert_eq!(kept.home.forget(&node("sin-1")), Err(Refusal::NoMember("sin-1".to_owned())));
+    for event in kept.home.forget(&node("fra-1")).expect("it is known") {
         kept.append(event);
     }
     kept.join(&elsewhere).expect("a member");
+}
+
+fn by() -> TokenId {
+    TokenId::new("deploy").expect("a good name")
+}
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).expect("a good name")
+}
+
+#[test]
+fn after_records_may_be_lost_nobody_is_taken_for_gone_unsaid() {
+    let mut kept = Kept::new("log");
+    let (left, stays) = (member("fra-1", "b1", "f1"), member("sin-1", "b2", "f2"));
+    kept.join(&left).expect("a member");
+    kept.join(&stays).expect("a member");
+    for name in ["fra-1", "iad-1"] {
+        assert!(kept.home.ledger().is_known_gone(&node(name)), "{name}: who runs would be a member");
+    }
+    // A whole log moves.
+    kept.append(Event::Seal);
+    kept.open(1, "moved");
+    assert!(kept.home.ledger().is_known_gone(&node("iad-1")));
+    // One that had to be restored.
+    kept.open(2, "restored");
+    assert!(!kept.home.ledger().is_known_gone(&node("iad-1")));
+    for event in kept.home.forget(&node("iad-1")).expect("it may run") {
+        kept.append(event);
+    }
+    assert!(kept.home.ledger().is_known_gone(&node("iad-1")));
+    assert_eq!(kept.home.forget(&node("iad-1")), Err(Refusal::NoMember("iad-1".to_owned())));
+    let event = kept.home.drained(&left).expect("a member");
+    kept.append(event);
+    assert!(kept.home.ledger().is_known_gone(&left.node), "it has said so itself");
+    let again = member("iad-1", "b3", "f3");
+    kept.join(&again).expect("a member");
+    assert!(!kept.home.ledger().is_known_gone(&again.node));
+}
+
+#[test]
+fn ids_belong_to_their_tokens() {
+    let mut kept = Kept::new("log");
+    let first = kept.purge("a", at(1)).expect("a number");
+    let other = TokenId::new("another").expect("a good name");
+    assert_eq!(kept.home.offer(&other, &id("a"), [9; 16], at(2)), Ok(Offer::Number(first.next())));
+    assert_eq!(kept.home.find(&id("a")).map(|numbered| numbered.position), Some(first));
+    assert_eq!(kept.home.find(&id("b")), None);
 }
