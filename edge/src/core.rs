@@ -1,6 +1,7 @@
 //! Layer 1: the pure core. `now` and seeds are arguments; nothing here performs I/O, reads a clock, draws randomness
 //! or logs. The node, the simulator and the command-line tools all ask these functions, so a decision has one home.
 
+pub mod boot_time;
 pub mod id;
 pub mod time;
 

@@ -8,7 +8,9 @@
 //! [`plan`] says what a seed makes happen, [`schedule`] who acts next, [`world`] holds everything. A request is [`serve`],
 //! its fetch [`fill`], a verdict [`check`]; a process follows the log by [`follow`].
 
+mod beat;
 mod check;
+mod clock;
 mod coverage;
 mod dice;
 mod entry;
@@ -146,6 +148,7 @@ fn run_plan(plan: &Plan, with_trace: bool) -> Run {
 fn settle(world: &mut World) {
     heal(world);
     rest(world);
+    lease(world);
     world.monitor.calm_since = Some(world.now);
     for round in 0..4_u64 {
         for node in 0..world.nodes.len() {
@@ -159,9 +162,21 @@ fn settle(world: &mut World) {
         }
         // As long as responses last, and soft purges may be served.
         world.now += 400;
+        lease(world);
     }
     if world.monitor.broken.is_none() {
         monitor::at_rest(world);
+    }
+}
+
+/// Who serves under leases has one again.
+fn lease(world: &mut World) {
+    let until = world.now + REST;
+    while !world.all_leased() && world.monitor.broken.is_none() {
+        world.step();
+        if world.now > until {
+            monitor::unleased(world);
+        }
     }
 }
 
@@ -173,7 +188,7 @@ fn heal(world: &mut World) {
         (node.home_cut_until, node.tier_cut_until) = (0, 0);
     }
     world.origin.down_until = 0;
-    world.home.crash_at = None;
+    (world.home.crash_at, world.home.down_until) = (None, 0);
 }
 
 fn rest(world: &mut World) {

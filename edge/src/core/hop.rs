@@ -75,6 +75,16 @@ pub fn answer(asked: Asked, replied: Option<Position>, fence: Fence) -> Answer {
     }
 }
 
+/// [`answer`], to a node that has no lease where the site asks for one: what it stores answers nothing, nor what another
+/// one has stored that may have missed as much. `is_vouched` is what the tier above says: it held a lease when the question
+/// had arrived, or has asked the origin since.
+pub fn answer_without_lease(asked: Asked, replied: Option<Position>, is_vouched: bool, fence: Fence) -> Answer {
+    match is_vouched || asked.past_caches {
+        true => answer(asked, replied, fence),
+        false => Answer::AskAgain,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +123,10 @@ mod tests {
         assert_eq!(answer(asks(5, false), Some(at(4)), fence), Answer::AskAgain);
         assert_eq!(answer(asks(5, false), None, fence), Answer::AskAgain);
         assert_eq!(answer(asks(5, true), Some(at(4)), fence), Answer::Useless);
+        assert_eq!(answer_without_lease(asks(5, false), Some(at(9)), false, fence), Answer::AskAgain);
+        assert_eq!(answer_without_lease(asks(5, false), Some(at(9)), true, fence), valid_to(9));
+        assert_eq!(answer_without_lease(asks(5, false), Some(at(4)), true, fence), Answer::AskAgain);
+        assert_eq!(answer_without_lease(asks(5, true), Some(at(5)), false, fence), valid_to(5), "it is the origin's");
         assert_eq!(fence_of_origin(fence, Some(asks(8, true))).log(), at(8));
         assert_eq!(fence_of_origin(fence, Some(asks(4, true))), fence);
         assert_eq!(fence_of_origin(fence, None), fence);

@@ -7,6 +7,7 @@
 mod chain;
 mod follower;
 mod home;
+mod lease;
 mod ledger;
 mod position;
 mod receipts;
@@ -18,6 +19,7 @@ mod tests;
 pub use chain::Chain;
 pub use follower::{Follower, Step};
 pub use home::{Home, MAX_MEMBERS, Meeting, Numbered, Offer, RETRY_WINDOW, Refusal};
+pub use lease::{Lease, Leases, MARGIN, MAX_GRANTS};
 pub use ledger::{Ledger, NotNext};
 pub use position::{Epoch, Position};
 pub use receipts::Receipts;

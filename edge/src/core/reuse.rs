@@ -5,6 +5,7 @@
 
 use super::cache_control::{MaxStale, RequestDirectives};
 use super::freshness::{Freshness, StaleRule};
+use super::rules::{self, Rule};
 use super::time::Timestamp;
 use http::StatusCode;
 use std::time::Duration;
@@ -41,6 +42,12 @@ pub struct ReusePolicy {
     pub soft_purge_bound: Option<Duration>,
     /// Whether the node may rely on having heard of all purges.
     pub lease: Lease,
+}
+
+impl ReusePolicy {
+    fn lacks_lease(&self) -> bool {
+        self.lease == Lease::Absent && rules::on(Rule::NoLeaseNoReuse)
+    }
 }
 
 /// The verdict of [`reuse`].
@@ -155,7 +162,7 @@ pub fn reuse(
     if mark == PurgeMark::Hard {
         return Reuse::MustRefetch(RefetchReason::HardPurged);
     }
-    if policy.lease == Lease::Absent {
+    if policy.lacks_lease() {
         return Reuse::MustRevalidate(RevalidateReason::NoLease);
     }
     if freshness.needs_validation_always() {
@@ -346,7 +353,7 @@ fn refusal_by_cause_or_purge(
     if !cause.is_outage() {
         return Some(StaleRefusal::NotAnOutage);
     }
-    if policy.lease == Lease::Absent {
+    if policy.lacks_lease() {
         return Some(StaleRefusal::NoLease);
     }
     match (mark, policy.soft_purge_bound) {

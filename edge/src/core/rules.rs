@@ -60,6 +60,24 @@ pub enum Rule {
     ProofNamesPurge,
     /// A purge is proven once its members are in the epoch that the home is in.
     ProofInThisEpoch,
+    /// A heartbeat's answer renews a lease only if all that the home had recorded is applied.
+    LeaseNeedsApplied,
+    /// A node gives up the end of its lease, since clocks differ.
+    LeaseMargin,
+    /// The home notes a grant before it reads the head that it answers with.
+    GrantBeforeHead,
+    /// A home that starts believes everybody to hold a lease.
+    RestartAssumesLeases,
+    /// The lease is looked at for each request, after its head has arrived.
+    LeaseReadPerRequest,
+    /// Without a lease nothing that is stored answers unasked, fresh, stale or instead of an error.
+    NoLeaseNoReuse,
+    /// Without a lease no fetch in flight is joined.
+    NoLeaseNoJoin,
+    /// A member is removed once its leases have ended.
+    RemovalAfterLease,
+    /// A home whose log has moved grants nothing.
+    SealedGrantsNothing,
 }
 
 /// Whether a rule is obeyed.

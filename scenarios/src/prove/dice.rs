@@ -3,16 +3,13 @@
 
 /// Mixes numbers into one: splitmix64, chained.
 pub(super) fn mix(parts: &[u64]) -> u64 {
-    let step = |state: u64, part: &u64| {
-        let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    parts.iter().fold(0x7469_6465, step)
+    parts.iter().fold(0x7469_6465, |state, part| stir(state, *part))
 }
 
-/// A number in (0, 1) from 64 bits.
-pub(super) fn unit(bits: u64) -> f64 {
-    ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+/// One more number.
+pub(super) const fn stir(state: u64, part: u64) -> u64 {
+    let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

@@ -69,6 +69,15 @@ pub(super) enum Event {
     Leaves {
         member: Member,
     },
+    /// An operator wants a node to be a member no longer, whatever it does.
+    Forget {
+        node: usize,
+    },
+    /// Its leases have ended; or the home has crashed since, and is to be told again.
+    Forgotten {
+        member: Member,
+        crashes: u64,
+    },
     /// A process stands still.
     Pause {
         node: usize,
@@ -102,7 +111,13 @@ impl Event {
     /// Whether it can happen: no record is half written.
     pub(super) fn ready(&self, world: &World) -> bool {
         match self {
-            Self::LogTruncated { .. } | Self::Leaves { .. } => !world.home.is_appending && world.home.core.is_some(),
+            Self::LogTruncated { .. } | Self::Leaves { .. } | Self::Forget { .. } => {
+                !world.home.is_appending && world.home.core.is_some()
+            }
+            Self::Forgotten { member, crashes } => {
+                let (home, now) = (&world.home, world.now);
+                !home.is_appending && home.core.is_some() && (home.crashes != *crashes || home.is_over(member, now))
+            }
             _ => true,
         }
     }
@@ -138,9 +153,29 @@ impl Event {
             Self::EndSecond { proc } => {
                 world.crash(proc);
                 let member = world.procs[proc].member.clone();
-                world.spawn(id, Kind::Event(world.now, Event::Leaves { member }));
+                world.plan(id, world.now, Event::Leaves { member });
             }
             Self::Leaves { member } => world.home.leaves(&member, world.now),
+            Self::Forget { node } => {
+                let members = world.home.stop(&world.nodes[node].name);
+                let (now, crashes) = (world.now, world.home.crashes);
+                for member in members {
+                    world.plan(id, now, Event::Forgotten { member, crashes });
+                }
+            }
+            Self::Forgotten { member, crashes } if crashes != world.home.crashes => {
+                let node = world.nodes.iter().position(|node| node.name == member.node.as_str());
+                node.into_iter().for_each(|node| Self::Forget { node }.happen(id, world));
+            }
+            Self::Forgotten { member, .. } => {
+                let name = member.to_string();
+                world.note(id, "operator", || format!("{name} is a member no longer"));
+                world.cover.count("members removed that may run");
+                let node = world.nodes.iter_mut().find(|node| node.name == member.node.as_str());
+                node.into_iter().for_each(|node| node.is_forgotten = true);
+                let now = world.now;
+                world.home.forgets(&member, now);
+            }
             Self::Pause { node, lasts } => {
                 let proc = world.nodes[node].proc;
                 world.procs[proc].paused_until = world.now + lasts;
@@ -224,7 +259,7 @@ fn crash(id: TaskId, world: &mut World, node: usize, lasts: Step, loses_disk: bo
     if loses_disk && let Some(disk) = &mut world.nodes[node].disk {
         *disk = super::process::Disk::default();
     }
-    world.spawn(id, Kind::Event(world.now + lasts, Event::Boot { node }));
+    world.plan(id, world.now + lasts, Event::Boot { node });
 }
 
 /// Another process with another folder; the home refuses it for as long as the first is a member.
@@ -242,5 +277,5 @@ fn second_boot(id: TaskId, world: &mut World, node: usize, lasts: Step) {
         let key = world.roll(id, world.keys as u64) as Key;
         world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client, None, world.now)));
     }
-    world.spawn(id, Kind::Event(world.now + lasts, Event::EndSecond { proc: second }));
+    world.plan(id, world.now + lasts, Event::EndSecond { proc: second });
 }

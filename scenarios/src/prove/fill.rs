@@ -24,6 +24,8 @@ pub(super) struct Reply {
     /// Up to where a tier says that its answer is valid.
     pub(super) position: Option<Position>,
     pub(super) from_origin: bool,
+    /// Whether a tier says that it held a lease, or has asked the origin.
+    pub(super) is_vouched: bool,
 }
 
 /// A fetch for some request, or in the background.
@@ -33,8 +35,11 @@ pub(super) struct Fill {
     key: Key,
     /// What the request says that it is for, if a tier sent that.
     asked: Option<Asked>,
-    /// For one request alone: it is not stored.
+    /// For one request alone: nobody joins it.
     alone: bool,
+    stores: bool,
+    /// Whether the request that it is for had no lease.
+    unleased: bool,
     past_caches: bool,
     /// What is validated.
     stored: Option<Arc<Entry>>,
@@ -65,6 +70,8 @@ impl Fill {
             key,
             asked,
             alone,
+            stores: !alone,
+            unleased: false,
             past_caches: false,
             stored,
             attempt: 0,
@@ -72,6 +79,11 @@ impl Fill {
             sent: nothing,
             at: At::Fence,
         }
+    }
+
+    /// For one request that has no lease: nobody joins it.
+    pub(super) fn unleased(proc: ProcId, key: Key, stored: Option<Arc<Entry>>, asked: Option<Asked>, stores: bool) -> Self {
+        Self { stores, unleased: true, ..Self::new(proc, key, stored, asked, true) }
     }
 
     pub(super) const fn proc(&self) -> ProcId {
@@ -175,6 +187,9 @@ impl Fill {
         let Ok(response) = reply.answer else { return self.failed(id, world) };
         let answer = match reply.from_origin {
             true => Answer::Valid(hop::fence_of_origin(self.fence, self.asked)),
+            false if self.unleased => {
+                hop::answer_without_lease(self.sent, reply.position, reply.is_vouched, self.fence)
+            }
             false => hop::answer(self.sent, reply.position, self.fence),
         };
         match answer {
@@ -229,7 +244,7 @@ impl Fill {
     }
 
     fn store(&self, id: TaskId, entry: Arc<Entry>, world: &mut World) {
-        if self.alone {
+        if !self.stores {
             return;
         }
         let process = &mut world.procs[self.proc];

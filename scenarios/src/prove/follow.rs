@@ -76,6 +76,7 @@ impl Follow {
         match message {
             Incoming::Continues(head) => {
                 process.follower.told(head);
+                process.is_met = true;
                 monitor::continues(world, self.proc);
                 At::Acknowledge
             }
@@ -88,6 +89,7 @@ impl Follow {
             Incoming::Refused => {
                 // Serving needs membership.
                 process.is_serving = false;
+                process.lease.give_up();
                 process.forget_session();
                 let node = process.node;
                 world.home.sessions.remove(&session);
@@ -147,7 +149,8 @@ impl Follow {
     }
 
     fn insert(&self, id: TaskId, record: Arc<Record>, n: usize, world: &mut World) -> At {
-        let now = world.time();
+        // What a soft purge marks is stale since the home numbered it: this process may hear of it late.
+        let now = record.issued_at.min(world.time());
         let process = &mut world.procs[self.proc];
         let Event::Purge(purge) = &record.event else { return At::Publish(record) };
         if n == 0 {
@@ -163,6 +166,7 @@ impl Follow {
     fn hide_all(&self, id: TaskId, upto: Position, record: Option<Arc<Record>>, world: &mut World) -> At {
         let process = &mut world.procs[self.proc];
         process.index.hide_all(upto);
+        process.is_met = true;
         process.hides_upto = upto;
         process.unsaved.clear();
         let (applied, chain) = (process.follower.applied(), process.follower.chain());

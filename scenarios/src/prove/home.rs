@@ -1,10 +1,13 @@
 //! The home of the log: the core's state machine, a disk that survives it, and a stream for each node that follows.
 
+use super::clock::Clock;
 use super::process::Stream;
 use super::world::{Done, ProcId, Step, TaskId, World};
-use edge::core::log::{Chain, Event, Home, Ledger, Meeting, Member, Position, Record};
+use edge::core::log::{Chain, Event, Home, Leases, Leaving, Ledger, Meeting, Member, Position, Record};
+use edge::core::rules::{self, Rule};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A record as the home keeps it.
 #[derive(Debug, Clone)]
@@ -66,6 +69,12 @@ pub(super) struct Host {
     pub(super) opened: u64,
     /// How often it has crashed.
     pub(super) crashes: u64,
+    /// Grows with whatever a proof may depend on.
+    pub(super) changes: u64,
+    /// What it grants; `None` while it is down.
+    pub(super) leases: Option<Leases>,
+    pub(super) clock: Clock,
+    lease_for: Duration,
     epochs: u64,
 }
 
@@ -74,8 +83,11 @@ pub(super) fn encode(record: &Record) -> Arc<[u8]> {
 }
 
 impl Host {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(clock: Clock, lease_for: Duration) -> Self {
         let mut host = Self {
+            leases: Some(Leases::new(clock.at(0), lease_for, lease_for)),
+            clock,
+            lease_for,
             core: Some(Home::new(Ledger::default())),
             base: Ledger::default(),
             disk: Vec::new(),
@@ -85,6 +97,7 @@ impl Host {
             sessions: BTreeMap::new(),
             opened: 0,
             crashes: 0,
+            changes: 0,
             epochs: 0,
         };
         host.open_epoch(0, 0);
@@ -101,6 +114,7 @@ impl Host {
 
     /// Tells the state machine of what has been written last, and then all who follow.
     pub(super) fn commit(&mut self) {
+        self.changes += 1;
         let (Some(core), Some(kept)) = (&mut self.core, self.disk.last()) else { return };
         core.committed(&kept.record, &kept.bytes).expect("the home numbers what follows");
         let message = Incoming::Record(kept.record.clone(), kept.bytes.clone());
@@ -135,6 +149,33 @@ impl Host {
         }
     }
 
+    /// An operator wants these to be members no longer. They are granted nothing more, and go when they hold nothing.
+    pub(super) fn stop(&mut self, node: &str) -> Vec<Member> {
+        let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return Vec::new() };
+        let members = core.ledger().members.keys().filter(|member| member.node.as_str() == node);
+        let members: Vec<Member> = members.cloned().collect();
+        members.iter().for_each(|member| leases.stop(member));
+        members
+    }
+
+    /// Whether a member's removal may be recorded.
+    pub(super) fn is_over(&self, member: &Member, now: Step) -> bool {
+        let now = self.clock.at(now);
+        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(|leases| leases.ends(member) <= now)
+    }
+
+    /// It is one no longer, and its streams end.
+    pub(super) fn forgets(&mut self, member: &Member, now: Step) {
+        let Some(core) = &self.core else { return };
+        if core.ledger().members.contains_key(member) {
+            self.append(now, Event::Leave { member: member.clone(), why: Leaving::Forgotten });
+        }
+        if let Some(leases) = &mut self.leases {
+            leases.forget(member);
+        }
+        self.sessions.retain(|_, session| session.member != *member);
+    }
+
     fn open_epoch(&mut self, seen: u16, now: Step) {
         let Some(Ok(position)) = self.core.as_ref().map(|core| core.next_epoch(seen, false)) else { return };
         self.epochs += 1;
@@ -146,19 +187,23 @@ impl Host {
     /// It is gone, with all that it had in memory and all its streams.
     pub(super) fn crash(&mut self, until: Step) {
         self.core = None;
+        self.leases = None;
         self.crashes += 1;
+        self.changes += 1;
         self.is_appending = false;
         self.crash_at = None;
         self.down_until = until;
         self.sessions.clear();
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, now: Step) {
         let mut core = Home::new(self.base.clone());
         for kept in &self.disk {
             core.committed(&kept.record, &kept.bytes).expect("what it has written follows");
         }
         self.core = Some(core);
+        self.leases = Some(Leases::new(self.clock.at(now), self.lease_for, self.lease_for));
+        self.changes += 1;
         if self.disk.is_empty() && self.base == Ledger::default() {
             self.open_epoch(0, 0);
         }
@@ -171,6 +216,7 @@ impl Host {
             self.base.add(&kept.record, &kept.bytes).expect("what it has written follows");
         }
         core.dropped(self.base.position, self.base.chain);
+        self.changes += 1;
     }
 
     fn chain_at(&self, at: Position) -> Option<Chain> {
@@ -235,7 +281,8 @@ impl Homekeeping {
 
     pub(super) fn step(id: TaskId, world: &mut World) -> Done {
         if world.home.core.is_none() {
-            world.home.start();
+            let now = world.now;
+            world.home.start(now);
             world.note(id, "home", || "starts".to_owned());
             return Done::No;
         }
@@ -267,6 +314,7 @@ impl Homekeeping {
                 if let Some(core) = &mut world.home.core {
                     core.acknowledged(&member, applied);
                 }
+                world.home.changes += 1;
                 world.note(id, "home", || format!("hears that {name} has applied {applied}"));
             }
             None => {}

@@ -159,6 +159,21 @@ pub(super) fn applied(world: &mut World, proc: ProcId, record: &Record) {
     contiguous(world, proc, record.position);
 }
 
+/// A process is leased: it has applied whatever the home had recorded when it noted the grant.
+pub(super) fn leased(world: &mut World, proc: ProcId, at_grant: Position) {
+    let process = &world.procs[proc];
+    let applied = process.applied().log();
+    if applied < at_grant {
+        let what = format!("{} has applied {applied}, the head was {at_grant}", process.name);
+        world.monitor.breaks("who is leased has applied all", what);
+    }
+}
+
+/// Faults have ended, and somebody gets no lease.
+pub(super) fn unleased(world: &mut World) {
+    world.monitor.breaks("leases come back", "somebody has none".to_owned());
+}
+
 /// A process acknowledges: what it says is durable, if it keeps anything.
 pub(super) fn acknowledges(world: &mut World, proc: ProcId, at: Position) {
     let process = &world.procs[proc];
@@ -323,9 +338,18 @@ pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
     // Whoever has not heard of the last epoch may hold what another log found to be valid.
     let epoch = world.home.disk.iter().rfind(|kept| matches!(kept.record.event, Event::Epoch { .. }));
     let at_least = epoch.map_or(at, |kept| at.max(kept.record.position));
-    let lacking =
-        world.procs.iter().find(|process| process.alive && process.is_serving && process.applied().log() < at_least);
-    if let Some(process) = lacking {
+    // Who has no lease, by its own clock, serves nothing that it has stored.
+    let serves = |proc: ProcId| {
+        let process = &world.procs[proc];
+        let is_strict = world.nodes[process.node].is_strict;
+        process.alive && process.is_serving && (!is_strict || world.is_leased(proc))
+    };
+    let lacking = (0..world.procs.len()).find(|&proc| serves(proc) && world.procs[proc].applied().log() < at_least);
+    let behind = world.procs.iter().any(|process| process.alive && process.is_serving && process.applied().log() < at_least);
+    if behind {
+        world.cover.count("purges proven by the end of a lease");
+    }
+    if let Some(process) = lacking.map(|proc| &world.procs[proc]) {
         let what = format!("{} has applied {}, {at} is proven", process.name, process.applied().log());
         world.monitor.breaks("a proof is of every live process", what);
     }

@@ -8,9 +8,13 @@ use edge::core::id::TokenId;
 use edge::core::log::{Event, Home, Offer, Position, Purge, Record, RecordId};
 use edge::core::purge::{Mode, Selector};
 use edge::core::rules::{self, Rule};
+use std::cell::Cell;
 
 /// How long a home that crashes in an append stays down, in steps.
 const CRASHED_FOR: Step = 40;
+
+/// How often it is looked whether leases have ended, in steps.
+const LOOKS_EVERY: Step = 8;
 
 /// A purge, from the deploy before it to its proof.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(super) struct Operator {
     numbered: Option<Position>,
     /// How often the home had crashed when the append began.
     crashes: u64,
+    /// When it last found nothing to do, by what had changed at the home, and when leases were looked at.
+    idle_at: Cell<Option<(u64, Step)>>,
     at: At,
 }
 
@@ -49,7 +55,7 @@ impl Operator {
         not_in_fleet: Option<usize>,
     ) -> Self {
         let id = RecordId::new(&format!("purge{number}")).expect("a good id");
-        Self { deploys, id, mode, selectors, not_in_fleet, issued: 0, numbered: None, crashes: 0, at: At::Deploy }
+        Self { deploys, id, mode, selectors, not_in_fleet, issued: 0, numbered: None, crashes: 0, idle_at: Cell::new(None), at: At::Deploy }
     }
 
     /// Whether it appends, and so has the home for itself.
@@ -60,12 +66,21 @@ impl Operator {
     pub(super) fn ready(&self, world: &World) -> bool {
         match self.at {
             At::Offer => world.home.core.is_some() && !world.home.is_appending,
-            At::Wait => match (&world.home.core, self.numbered) {
-                (Some(core), Some(at)) => self.is_proven(core, at, world) || self.is_lost(core, at, world),
-                _ => false,
-            },
+            At::Wait => self.has_news(world),
             _ => true,
         }
+    }
+
+    /// Whether what it waits for has come, or can't come any more.
+    fn has_news(&self, world: &World) -> bool {
+        let now = Some((world.home.changes, world.now / LOOKS_EVERY));
+        if self.idle_at.get() == now {
+            return false;
+        }
+        let (Some(core), Some(at)) = (&world.home.core, self.numbered) else { return false };
+        let has_news = self.is_proven(core, at, world) || self.is_lost(core, at, world);
+        self.idle_at.set(now.filter(|_| !has_news));
+        has_news
     }
 
     pub(super) fn step(&mut self, id: TaskId, world: &mut World) -> Done {
@@ -164,13 +179,19 @@ impl Operator {
 
     /// Whether all members have applied it, and all nodes of the fleet file are members.
     fn is_proven(&self, core: &Home, at: Position, world: &World) -> bool {
-        let unproven = core.unproven(at);
+        let unproven = match &world.home.leases {
+            Some(leases) => leases.unproven(core, at, world.home.clock.at(world.now), |member| {
+                world.nodes.iter().any(|node| node.is_strict && node.name == member.node.as_str())
+            }),
+            None => core.unproven(at),
+        };
         let proven = match rules::on(Rule::EveryMemberCounts) {
             true => unproven.is_empty(),
             false => unproven.len() <= 1,
         };
         let members = &core.ledger().members;
-        let mut fleet = world.nodes.iter().enumerate().filter(|(node, _)| Some(*node) != self.not_in_fleet);
+        let nodes = world.nodes.iter().enumerate();
+        let mut fleet = nodes.filter(|(number, node)| Some(*number) != self.not_in_fleet && !node.is_forgotten);
         proven && fleet.all(|(_, node)| members.keys().any(|member| member.node.as_str() == node.name))
     }
 

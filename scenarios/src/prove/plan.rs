@@ -18,6 +18,9 @@ pub(super) struct Plan {
     pub(super) edges: usize,
     /// Which nodes keep something on a disk.
     pub(super) with_disk: Vec<bool>,
+    /// Which nodes serve under leases alone, and how long those last.
+    pub(super) strict: Vec<bool>,
+    pub(super) lease_for: Step,
     /// When, its number, and what.
     pub(super) events: Vec<(Step, u64, Event)>,
 }
@@ -41,6 +44,7 @@ impl Plan {
             false => (rng.random_range(1..=2), rng.random_range(1..=4)),
         };
         let has_disks = rng.random_bool(0.5);
+        let (is_strict, strict_shields) = (rng.random_bool(0.5), rng.random_bool(0.75));
         let plan = Self {
             seed,
             steps,
@@ -48,6 +52,8 @@ impl Plan {
             shields,
             edges,
             with_disk: (0..shields + edges).map(|_| has_disks && rng.random_bool(0.7)).collect(),
+            strict: (0..shields + edges).map(|node| is_strict && (strict_shields || node >= shields)).collect(),
+            lease_for: rng.random_range(120..400),
             events: Vec::new(),
         };
         let mut draw = Draw { rng, plan, may_restore, last: None };
@@ -178,7 +184,13 @@ impl Draw {
 
     fn fault(&mut self) -> Event {
         let node = self.node();
-        let lasts = self.rng.random_range(5..150);
+        let is_strict = self.plan.strict.contains(&true);
+        let lasts = self.rng.random_range(5..if is_strict { 450 } else { 150 });
+        if is_strict && !self.may_restore && self.plan.strict[node] && self.rng.random_bool(0.1) {
+            let at = self.rng.random_range(30..self.plan.steps.max(31));
+            self.add_at(at.saturating_sub(5), Event::CutHome { node, lasts: lasts + 100 });
+            return Event::Forget { node };
+        }
         match self.rng.random_range(0..16) {
             0..=3 => Event::Crash { node, lasts, loses_disk: self.rng.random_bool(0.1) },
             4 | 5 => Event::Pause { node, lasts },

@@ -1,11 +1,12 @@
 //! A process of a node: its memory, which a crash takes; and the node's disk, which it leaves behind.
 
+use super::clock::Clock;
 use super::entry::Entry;
 use super::home::Incoming;
 use super::url::Key;
 use super::world::{ProcId, Step, TaskId};
 use edge::core::id::NodeId;
-use edge::core::log::{Chain, Event, Follower, Member, Position, Record, RecordId};
+use edge::core::log::{Chain, Event, Follower, Lease, Member, Position, Record, RecordId};
 use edge::core::purge::{Fence, Index, Limits, Mark, Selector};
 use edge::core::rules::{self, Rule};
 use edge::core::time::Timestamp;
@@ -26,6 +27,11 @@ pub(super) struct Node {
     pub(super) proc: ProcId,
     pub(super) home_cut_until: Step,
     pub(super) tier_cut_until: Step,
+    pub(super) clock: Clock,
+    /// Whether it serves what it has stored under leases alone.
+    pub(super) is_strict: bool,
+    /// Whether the fleet file does not name it any more.
+    pub(super) is_forgotten: bool,
 }
 
 /// What survives a crash of a process.
@@ -85,6 +91,11 @@ pub(super) struct Process {
     /// Fetches, and what came of them.
     pub(super) fills: BTreeMap<TaskId, Option<Result<Arc<Entry>, ()>>>,
     pub(super) session: Option<u64>,
+    /// Whether it knows by now that it and the home know the same log.
+    pub(super) is_met: bool,
+    pub(super) lease: Lease,
+    /// Whether it was leased when somebody last looked.
+    pub(super) was_leased: bool,
     /// For the monitors: every record that it has put into its index, and up to where everything may be hidden.
     pub(super) history: Vec<Record>,
     pub(super) hides_upto: Position,
@@ -115,6 +126,9 @@ impl Process {
             held: BTreeMap::new(),
             fills: BTreeMap::new(),
             session: None,
+            is_met: false,
+            lease: Lease::NONE,
+            was_leased: false,
             history: Vec::new(),
             hides_upto: Position::ZERO,
         };
@@ -146,6 +160,7 @@ impl Process {
     /// The stream is gone.
     pub(super) fn forget_session(&mut self) {
         self.session = None;
+        self.is_met = false;
         self.follower.lost();
     }
 

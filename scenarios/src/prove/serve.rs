@@ -12,7 +12,7 @@ use edge::core::hop::{self, Asked, Turn};
 use edge::core::log::Position;
 use edge::core::purge::{Arrival, Fence};
 use edge::core::reuse::{
-    PurgeMark, Reuse, ReusePolicy, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
+    Lease, PurgeMark, Reuse, ReusePolicy, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error,
 };
 use edge::core::rules::{self, Rule};
 use std::sync::Arc;
@@ -26,9 +26,6 @@ pub(super) const MAX_TRIES: u32 = 3;
 
 /// How long after a soft purge what it marked is served, in steps.
 pub(super) const SOFT_BOUND: Duration = Duration::from_millis(100);
-
-/// What the site says.
-const POLICY: ReusePolicy = ReusePolicy { soft_purge_bound: Some(SOFT_BOUND), lease: edge::core::reuse::Lease::Held };
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +49,10 @@ pub(super) struct Serve {
     arrived: Step,
     /// What had been applied then.
     asked_at: Fence,
+    /// Whether what is stored may be believed.
+    is_leased: bool,
+    /// Whether it has asked the origin for this request.
+    went_past: bool,
     tries: u32,
     found: Option<Arc<Entry>>,
     at: At,
@@ -60,6 +61,7 @@ pub(super) struct Serve {
 #[derive(Debug)]
 enum At {
     Arrives,
+    LooksAtLease,
     Waits(Step),
     LooksUp,
     Checks(Check),
@@ -83,7 +85,19 @@ struct Said {
 
 impl Serve {
     pub(super) const fn new(proc: ProcId, key: Key, asker: Asker, asked: Option<Asked>, now: Step) -> Self {
-        Self { proc, key, asker, asked, arrived: now, asked_at: Fence::ZERO, tries: 0, found: None, at: At::Arrives }
+        Self {
+            proc,
+            key,
+            asker,
+            asked,
+            arrived: now,
+            asked_at: Fence::ZERO,
+            is_leased: true,
+            went_past: false,
+            tries: 0,
+            found: None,
+            at: At::Arrives,
+        }
     }
 
     pub(super) fn ready(&self, world: &World) -> bool {
@@ -102,12 +116,17 @@ impl Serve {
     pub(super) fn step(&mut self, id: TaskId, world: &mut World) -> Done {
         let next = match std::mem::replace(&mut self.at, At::LooksUp) {
             At::Arrives => self.arrives(id, world),
+            At::LooksAtLease => {
+                self.is_leased = world.is_leased(self.proc);
+                self.turn(false, world)
+            }
             At::Waits(until) => self.turn(world.now >= until, world),
             At::LooksUp => self.looks_up(world),
             At::Checks(check) => self.checks(id, check, world),
             At::Joins { validate } => Some(self.joins(id, validate, world)),
             At::FetchesAlone => {
                 self.tries += 1;
+                self.went_past = true;
                 let fill = Fill::new(self.proc, self.key, None, self.asked, true);
                 Some(At::Awaits(self.begin(id, fill, world)))
             }
@@ -147,12 +166,26 @@ impl Serve {
             None => format!("a client asks for {key}"),
             Some(asked) => format!("a tier asks for {key}, valid to {}", asked.valid_to),
         });
+        if rules::on(Rule::LeaseReadPerRequest) {
+            return Some(At::LooksAtLease);
+        }
+        let process = &world.procs[self.proc];
+        self.is_leased = !world.nodes[process.node].is_strict || process.was_leased;
         self.turn(false, world)
+    }
+
+    const fn policy(&self) -> ReusePolicy {
+        let lease = if self.is_leased { Lease::Held } else { Lease::Absent };
+        ReusePolicy { soft_purge_bound: Some(SOFT_BOUND), lease }
     }
 
     fn turn(&mut self, has_waited: bool, world: &mut World) -> Option<At> {
         let Some(asked) = self.asked else { return Some(At::LooksUp) };
         self.asked_at = world.procs[self.proc].applied();
+        if !self.is_leased && rules::on(Rule::NoLeaseNoReuse) {
+            world.cover.count("tier: has no lease, goes past its cache");
+            return Some(At::FetchesAlone);
+        }
         Some(match hop::turn(asked, self.asked_at.log(), has_waited) {
             Turn::Serve => At::LooksUp,
             Turn::CatchUp => {
@@ -176,7 +209,7 @@ impl Serve {
 
     fn checks(&mut self, id: TaskId, mut check: Check, world: &mut World) -> Option<At> {
         let Some(mark) = check.step(self.proc, world) else { return Some(At::Checks(check)) };
-        let verdict = reuse(&RequestDirectives::NONE, &check.entry.freshness, mark, world.time(), &POLICY);
+        let verdict = reuse(&RequestDirectives::NONE, &check.entry.freshness, mark, world.time(), &self.policy());
         let verdict = if self.is_client() || !rules::on(Rule::SoftNotToTiers) { verdict } else { for_tier(verdict) };
         world.cover.count(match (mark, verdict) {
             (PurgeMark::Hard, _) => "verdict: hidden",
@@ -218,6 +251,13 @@ impl Serve {
     }
 
     fn joins(&mut self, id: TaskId, validate: bool, world: &mut World) -> At {
+        if !self.is_leased && rules::on(Rule::NoLeaseNoJoin) {
+            world.cover.count("fetches without a lease");
+            self.tries += 1;
+            let (stored, stores) = (self.found.clone().filter(|_| validate), world.roll(id, 2) == 0);
+            let fill = Fill::unleased(self.proc, self.key, stored, self.asked, stores);
+            return At::Awaits(self.begin(id, fill, world));
+        }
         if let Some(held) = world.procs[self.proc].held.get(&self.key).copied() {
             if self.will_do(held, world) {
                 world.cover.count("joiners");
@@ -284,7 +324,7 @@ impl Serve {
         }
         let (freshness, now) = (&check.entry.freshness, world.time());
         let cause = UpstreamFailure::Connect;
-        match stale_if_error(&RequestDirectives::NONE, freshness, mark, now, &POLICY, cause) {
+        match stale_if_error(&RequestDirectives::NONE, freshness, mark, now, &self.policy(), cause) {
             StaleIfError::Allowed => {
                 world.cover.count("stale answers instead of errors");
                 Some(At::Answers(self.hit(check.entry, true, world)))
@@ -318,7 +358,9 @@ impl Serve {
                     freshness: entry.freshness,
                     not_modified: validator == Some(version),
                 };
-                let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false };
+                let is_strict = world.nodes[world.procs[self.proc].node].is_strict;
+                let is_vouched = self.went_past || (is_strict && self.is_leased);
+                let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false, is_vouched };
                 world.replies.insert(reply_to, reply);
             }
         }
@@ -333,7 +375,7 @@ impl Serve {
                 monitor::unanswered(world, self.arrived);
             }
             Asker::Tier { reply_to, .. } => {
-                world.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false });
+                world.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The world: everything that there is, and the tasks that act in it one step at a time.
 
+use super::beat::Beat;
+use super::clock::Clock;
 use super::coverage::Coverage;
 use super::dice::mix;
 use super::event::Event;
@@ -17,6 +19,7 @@ use super::sweep::Sweep;
 use super::trace::Trace;
 use edge::core::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 /// A step of some task; also the time, in milliseconds.
 pub(super) type Step = u64;
@@ -37,9 +40,10 @@ pub(super) enum Done {
 /// What tasks there are.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Event(Step, Event),
+    Event(Event),
     Home,
     Follow(ProcId, Follow),
+    Beat(Beat),
     Serve(Serve),
     Fill(Box<Fill>),
     Exchange(Exchange),
@@ -52,16 +56,17 @@ impl Kind {
     const fn proc(&self) -> Option<ProcId> {
         match self {
             Self::Follow(proc, _) => Some(*proc),
+            Self::Beat(beat) => Some(beat.proc),
             Self::Serve(serve) => Some(serve.proc),
             Self::Fill(fill) => Some(fill.proc()),
             Self::Sweep(sweep) => Some(sweep.proc),
-            Self::Event(..) | Self::Home | Self::Exchange(_) | Self::Operator(_) => None,
+            Self::Event(_) | Self::Home | Self::Exchange(_) | Self::Operator(_) => None,
         }
     }
 
     /// Whether it goes on for ever.
     const fn is_endless(&self) -> bool {
-        matches!(self, Self::Home | Self::Follow(..))
+        matches!(self, Self::Home | Self::Follow(..) | Self::Beat(_))
     }
 
     fn ready(&self, id: TaskId, world: &World) -> bool {
@@ -69,9 +74,10 @@ impl Kind {
             return false;
         }
         match self {
-            Self::Event(at, event) => world.now >= *at && event.ready(world),
+            Self::Event(event) => event.ready(world),
             Self::Home => Homekeeping::ready(world),
             Self::Follow(_, follow) => follow.ready(world),
+            Self::Beat(beat) => beat.ready(world),
             Self::Serve(serve) => serve.ready(world),
             Self::Fill(fill) => fill.ready(id, world),
             Self::Operator(operator) => operator.ready(world),
@@ -81,12 +87,13 @@ impl Kind {
 
     fn step(&mut self, id: TaskId, world: &mut World) -> Done {
         match self {
-            Self::Event(_, event) => {
+            Self::Event(event) => {
                 event.clone().happen(id, world);
                 Done::Yes
             }
             Self::Home => Homekeeping::step(id, world),
             Self::Follow(_, follow) => follow.step(id, world),
+            Self::Beat(beat) => beat.step(id, world),
             Self::Serve(serve) => serve.step(id, world),
             Self::Fill(fill) => fill.step(id, world),
             Self::Exchange(exchange) => exchange.step(id, world),
@@ -106,12 +113,14 @@ pub(super) struct World {
     pub(super) home: Host,
     pub(super) nodes: Vec<Node>,
     pub(super) procs: Vec<Process>,
-    pub(super) replies: HashMap<(TaskId, u32), Reply>,
+    pub(super) replies: BTreeMap<(TaskId, u32), Reply>,
     pub(super) monitor: Monitor,
     pub(super) cover: Coverage,
     pub(super) trace: Trace,
     tasks: BTreeMap<TaskId, Kind>,
     born: Vec<(TaskId, Kind)>,
+    /// What will happen by itself, and when.
+    planned: BTreeMap<(Step, TaskId), Event>,
     /// How many numbers each task has drawn, and how many it has begun.
     drawn: HashMap<TaskId, (u64, u64)>,
 }
@@ -127,15 +136,16 @@ impl World {
             now: 1,
             keys: plan.keys,
             origin: Origin::default(),
-            home: Host::new(),
+            home: Host::new(Clock::of(plan.seed, 0), Duration::from_millis(plan.lease_for)),
             nodes: Vec::new(),
             procs: Vec::new(),
-            replies: HashMap::new(),
+            replies: BTreeMap::new(),
             monitor: Monitor::default(),
             cover: Coverage::default(),
             trace: Trace::new(is_read),
             tasks: BTreeMap::from([(1, Kind::Home)]),
             born: Vec::new(),
+            planned: BTreeMap::new(),
             drawn: HashMap::new(),
         };
         for n in 0..plan.shields + plan.edges {
@@ -147,11 +157,14 @@ impl World {
                 proc: 0,
                 home_cut_until: 0,
                 tier_cut_until: 0,
+                clock: Clock::of(plan.seed, 1 + n as u64),
+                is_strict: plan.strict[n],
+                is_forgotten: false,
             });
             world.boot(n, "disk");
         }
         for (at, n, event) in &plan.events {
-            world.tasks.insert((*n + 1) << 32, Kind::Event(*at, event.clone()));
+            world.planned.insert((*at, (*n + 1) << 32), event.clone());
         }
         world
     }
@@ -176,6 +189,13 @@ impl World {
         id
     }
 
+    /// Something happens later, by a task.
+    pub(super) fn plan(&mut self, parent: TaskId, at: Step, event: Event) {
+        let begun = &mut self.drawn.entry(parent).or_default().1;
+        *begun += 1;
+        self.planned.insert((at, mix(&[parent, *begun, 0x7a5])), event);
+    }
+
     pub(super) fn note(&mut self, task: TaskId, who: &str, what: impl FnOnce() -> String) {
         self.trace.note(self.now, task, who, what);
     }
@@ -187,6 +207,7 @@ impl World {
         self.nodes[node].proc = proc;
         let id = mix(&[node as u64, self.nodes[node].boots, 0xb007]);
         self.born.push((id, Kind::Follow(proc, Follow::new(proc))));
+        self.born.push((mix(&[id, 0xbea7]), Kind::Beat(Beat::new(proc))));
         self.note(0, &process.name.clone(), || "starts".to_owned());
         self.procs.push(process);
     }
@@ -207,7 +228,7 @@ impl World {
             self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| *id).collect();
         for id in gone {
             if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = self.tasks.remove(&id) {
-                self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false });
+                self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
             }
         }
     }
@@ -231,13 +252,17 @@ impl World {
             })
             .collect();
         for reply_to in waiting {
-            self.replies.entry(reply_to).or_insert(Reply { answer: Err(()), position: None, from_origin: false });
+            self.replies.entry(reply_to).or_insert(Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
         }
     }
 
     /// One step of one task; `false` if nothing could happen now.
     pub(super) fn step(&mut self) -> bool {
-        self.tasks.extend(std::mem::take(&mut self.born));
+        self.tasks.extend(self.born.drain(..));
+        while let Some(due) = self.planned.first_entry().filter(|due| due.key().0 <= self.now) {
+            let ((_, id), event) = due.remove_entry();
+            self.tasks.insert(id, Kind::Event(event));
+        }
         let ready = self.tasks.iter().filter(|(id, kind)| kind.ready(**id, self)).map(|(id, _)| *id);
         let Some(id) = schedule::pick(self.seed, self.now, ready) else {
             self.now += 1;
@@ -255,12 +280,27 @@ impl World {
 
     /// Whether all that was begun has ended, and nothing is left to be heard.
     pub(super) fn is_quiet(&self) -> bool {
-        let is_over = |(id, kind): (&TaskId, &Kind)| kind.is_endless() && !kind.ready(*id, self);
-        self.born.is_empty() && self.tasks.iter().all(is_over)
+        let is_over = |(id, kind): (&TaskId, &Kind)| match kind {
+            Kind::Beat(beat) => beat.is_idle(),
+            kind => kind.is_endless() && !kind.ready(*id, self),
+        };
+        self.born.is_empty() && self.planned.is_empty() && self.tasks.iter().all(is_over)
+    }
+
+    /// Whether a process may believe what it has stored, by the ground truth.
+    pub(super) fn is_leased(&self, proc: ProcId) -> bool {
+        let (process, node) = (&self.procs[proc], &self.nodes[self.procs[proc].node]);
+        !node.is_strict || process.lease.holds(node.clock.at(self.now))
+    }
+
+    /// Whether all who run are.
+    pub(super) fn all_leased(&self) -> bool {
+        let mut running = self.nodes.iter().map(|node| node.proc).filter(|&proc| self.procs[proc].alive);
+        running.all(|proc| self.is_leased(proc))
     }
 
     /// The requests and purges that have not ended.
     pub(super) fn unfinished(&self) -> usize {
-        self.born.len() + self.tasks.values().filter(|kind| !kind.is_endless()).count()
+        self.born.len() + self.planned.len() + self.tasks.values().filter(|kind| !kind.is_endless()).count()
     }
 }

@@ -273,11 +273,16 @@ impl Home {
     /// what it has lost, it goes on in the old epoch; and what that one has answered others meanwhile was valid up to a
     /// number that stands for another record here. Only the epoch hides it.
     pub fn unproven(&self, at: Position) -> Vec<Member> {
-        let at = if rules::on(Rule::ProofInThisEpoch) { at.max(self.epoch_began) } else { at };
+        let at = self.to_apply(at);
         let has_applied = |member: &Member| self.receipts.applied(member).is_some_and(|to| to >= at);
         let joined_later = |joined: &Position| *joined > at && !rules::on(Rule::LateMembersCount);
         let members = self.ledger.members.iter();
         let unproven = members.filter(|(member, joined)| !joined_later(joined) && !has_applied(member));
         unproven.map(|(member, _)| member.clone()).collect()
+    }
+
+    /// What a member must have applied, for the record at `at` to be proven.
+    pub(super) fn to_apply(&self, at: Position) -> Position {
+        if rules::on(Rule::ProofInThisEpoch) { at.max(self.epoch_began) } else { at }
     }
 }
