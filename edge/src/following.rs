@@ -40,7 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Follows the purge log until `stop`, and then says that the node has drained.
 pub(crate) async fn run(node: Arc<NodeState>, mut stop: watch::Receiver<bool>) {
     let known = node.known();
-    let mut side = NodeSide::new(node.member.clone(), *known.borrow());
+    let mut side = NodeSide::new(node.member.clone(), *known.borrow(), node.snapshot().fleet.purge_log.lease);
     let writing = tokio::spawn(write_down(node.clone(), known));
     let waiting = tokio::spawn({
         let node = node.clone();

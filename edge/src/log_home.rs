@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
@@ -175,6 +176,21 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a process is a member.
     fn is_member(&self, member: &Member) -> bool;
+
+    /// A member says whether it serves under leases alone. One that has not said so since the home runs is taken not to.
+    fn is_strict(&self, member: &Member, strict: bool);
+
+    /// Grants a member a lease: for so long, if it has applied the head.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it is no member, or the log goes on elsewhere.
+    fn lease(&self, member: &Member) -> Result<(Duration, Head), Refusal>;
+
+    /// How long the lease of a member may still last, if it serves under leases alone.
+    fn lease_left(&self, member: &Member) -> Option<Duration>;
+
+    /// The members of a node get no leases any more: they are to be forgotten. Returns after how long the last one ends.
+    fn ends_leases(&self, node: &NodeId) -> Duration;
 
     /// The last purge with this id, whoever allowed it.
     fn find(&self, id: &RecordId) -> Option<Position>;

@@ -6,7 +6,8 @@ pub use standing::Standing;
 
 use crate::clock;
 use crate::core::key::CacheKey;
-use crate::core::log::{Member, Position, Purge};
+use crate::core::boot_time::BootTime;
+use crate::core::log::{Lease, Member, Position, Purge};
 use crate::core::purge::{Fence, Selector};
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
@@ -67,6 +68,8 @@ pub struct NodeState {
     snapshot: ArcSwap<Snapshot>,
     ready: AtomicBool,
     standing: StandingCell,
+    /// When the lease ends under which what is stored may answer, in nanoseconds since the machine was started.
+    lease_ends: AtomicU64,
     /// This process, to the home of the purge log.
     pub member: Member,
     /// The purge log, if this node is its home.
@@ -108,6 +111,7 @@ impl NodeState {
             snapshot: ArcSwap::from_pointee(snapshot),
             ready: AtomicBool::new(false),
             standing: StandingCell::default(),
+            lease_ends: AtomicU64::new(0),
             member,
             log_home,
             quotas: Quotas::new(clock::monotonic()),
@@ -145,6 +149,19 @@ impl NodeState {
     /// How the node stands to the purge log.
     pub fn standing(&self) -> Standing {
         self.standing.get()
+    }
+
+    /// Whether what is stored may answer a request that has arrived, and what comes may be stored. To be asked once its head
+    /// is there.
+    pub fn uses_store(&self, snapshot: &Snapshot) -> bool {
+        if !self.standing().uses_store() {
+            return false;
+        }
+        if snapshot.fleet.purge_log.lease.is_none() {
+            return true;
+        }
+        let lease = Lease::until(BootTime::from_nanos(self.lease_ends.load(Ordering::Acquire)));
+        lease.holds(clock::boot_time())
     }
 
     /// The node has waited long enough for the home of the purge log.
@@ -278,6 +295,10 @@ impl Applies for NodeState {
             (false, Standing::Following) => tracing::warn!("out of touch with the home of the purge log"),
             _ => {}
         }
+    }
+
+    fn leased(&self, lease: Lease) {
+        self.lease_ends.store(lease.ends().as_nanos(), Ordering::Release);
     }
 
     fn refused(&self) {

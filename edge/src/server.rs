@@ -243,7 +243,7 @@ fn log_side(snapshot: &Snapshot, info: &NodeInfo, data: Option<&Path>) -> Result
     let config = &snapshot.fleet.purge_log;
     let is_home = config.home.as_ref() == Some(&snapshot.node.id);
     let retention = Retention { age: config.keep_for, count: config.keep_records };
-    let home = is_home.then(|| FileHome::open(&data.log_path(), retention)).transpose()?;
+    let home = is_home.then(|| FileHome::open(&data.log_path(), retention, config.lease)).transpose()?;
     let boot = RecordId::new(&info.boot_id).unwrap_or_else(|| data.id().clone());
     let member = Member { node: snapshot.node.id.clone(), boot, folder: data.id().clone() };
     Ok(LogSide { member, known, data, home: home.map(|home| Arc::new(home) as Arc<dyn LogHome>) })

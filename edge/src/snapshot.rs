@@ -166,6 +166,9 @@ impl Snapshot {
             return differs("data.folder");
         }
         let is_home = |snapshot: &Self| snapshot.fleet.purge_log.home.as_ref() == Some(&self.node.id);
+        if self.fleet.purge_log.lease != next.fleet.purge_log.lease {
+            return differs("purge_log.mode or purge_log.lease");
+        }
         if is_home(self) != is_home(next) {
             return differs("whether purge_log.home is that");
         }

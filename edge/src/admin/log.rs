@@ -53,6 +53,8 @@ pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request)
     })?;
     let name = NodeId::new(&request.node)
         .map_err(|error| Denied::bad_request(format!("node {:?}: {error}", request.node), "see `purge-cli ping`"))?;
+    // Nothing may be proven without it before it stops serving by itself, should it run.
+    tokio::time::sleep(home.ends_leases(&name)).await;
     home.append(Entry::Forget(name)).await.map_err(|error| denied(error, &snapshot))?;
     tracing::warn!(node = %request.node, token = %token.id, "a node is forgotten");
     Ok(Json(log_reply(&node, &snapshot, home.as_ref())))

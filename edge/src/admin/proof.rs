@@ -10,9 +10,12 @@ use axum::body::Bytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time;
+use std::time::{self, Duration};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+
+/// How often it is looked for leases that have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// When each member was found to have applied a record, in milliseconds.
 pub(super) type Times = BTreeMap<Member, f64>;
@@ -65,10 +68,14 @@ impl Proof {
                     None => std::future::pending().await,
                 }
             };
+            // Leases end without a word.
+            let look_again = Instant::from_std(clock::monotonic()) + LOOK_AGAIN;
             tokio::select! {
-                changed = timeout_at(until, receipts.changed()) => match changed {
+                changed = timeout_at(until.min(look_again), receipts.changed()) => match changed {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => break,
+                    Ok(Err(_)) => break,
+                    Err(_) if until < look_again => break,
+                    Err(_) => {}
                 },
                 () = gone => break,
             }
@@ -139,17 +146,22 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
         boot_id: None,
         applied: None,
         proven: ledger.is_known_gone(id),
+        lag: None,
+        lease_ms: None,
         ms: None,
     }));
     nodes
 }
 
 fn of_member(member: &Member, home: &dyn LogHome, proven: bool, ms: Option<f64>) -> NodeReply {
+    let (applied, head) = (home.applied(member), home.follow().borrow().position);
     NodeReply {
         node: member.node.to_string(),
         boot_id: Some(member.boot.to_string()),
-        applied: home.applied(member).map(|at| at.to_string()),
+        applied: applied.map(|at| at.to_string()),
         proven,
+        lag: applied.map(|at| at.lag(head)),
+        lease_ms: home.lease_left(member).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
         ms,
     }
 }

@@ -16,6 +16,16 @@ impl BootTime {
         Self(uptime)
     }
 
+    /// So many nanoseconds after the machine was started.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(Duration::from_nanos(nanos))
+    }
+
+    /// Nanoseconds since the machine was started, in one word: for 584 years.
+    pub fn as_nanos(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// This much later; at the end of time, that.
     #[must_use]
     pub const fn after(self, by: Duration) -> Self {

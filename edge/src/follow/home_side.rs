@@ -15,19 +15,20 @@ const READ_BYTES: usize = 1 << 20;
 /// Tells a node of the log for as long as the node listens, and takes its receipts.
 pub async fn attend(home: Arc<dyn LogHome>, mut end: End) {
     let mut lines = Lines::new(MAX_NODE_LINE_BYTES);
-    let Some((member, at, chain)) = hello(&mut end, &mut lines).await else { return };
+    let Some((member, at, chain, strict)) = hello(&mut end, &mut lines).await else { return };
     if let Err(error) = home.append(Entry::Join(member.clone())).await {
         tracing::warn!(%member, %error, "a node can't follow the purge log");
         let (error, hint) = in_words(&error);
         end.say(&FromHome::Refused { error, hint }).await;
         return;
     }
+    home.is_strict(&member, strict);
     if let Err(error) = tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await {
         tracing::warn!(%member, %error, "a node is told no more of the purge log");
     }
 }
 
-async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Chain)> {
+async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Chain, bool)> {
     let line = loop {
         match lines.next() {
             Ok(Some(line)) => break line,
@@ -35,8 +36,8 @@ async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Ch
             Err(_) => return None,
         }
     };
-    let Ok(FromNode::Hello { member, at, chain }) = serde_json::from_slice(&line) else { return None };
-    Some((member.read().ok()?, Position::parse(&at)?, Chain::parse(&chain)?))
+    let Ok(FromNode::Hello { member, at, chain, strict }) = serde_json::from_slice(&line) else { return None };
+    Some((member.read().ok()?, Position::parse(&at)?, Chain::parse(&chain)?, strict))
 }
 
 async fn tell(
@@ -80,7 +81,7 @@ async fn tell(
             heard = timeout(SILENCE, end.incoming.recv()) => {
                 let Ok(Some(part)) = heard else { return Ok(()) };
                 lines.push(&part);
-                if !hear(home, lines, member).await? {
+                if !hear(home, end, lines, member).await? {
                     return Ok(());
                 }
             }
@@ -107,13 +108,21 @@ async fn send_all(home: &dyn LogHome, end: &End, sent: &mut Position) -> Result<
 }
 
 /// Takes what the node says; `false` if it has said its last word, or nonsense.
-async fn hear(home: &dyn LogHome, lines: &mut Lines, member: &Member) -> Result<bool, AppendError> {
+async fn hear(home: &dyn LogHome, end: &End, lines: &mut Lines, member: &Member) -> Result<bool, AppendError> {
     while let Ok(Some(line)) = lines.next() {
         match serde_json::from_slice(&line) {
             Ok(FromNode::Applied { at }) => match Position::parse(&at) {
                 Some(at) => home.acknowledge(member, at),
                 None => return Ok(false),
             },
+            Ok(FromNode::Beat {}) => {
+                // Who is refused learns it where it next joins.
+                let Ok((duration, head)) = home.lease(member) else { return Ok(false) };
+                let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+                if !end.say(&FromHome::Lease { head: head.position.to_string(), ms }).await {
+                    return Ok(false);
+                }
+            }
             Ok(FromNode::Drained {}) => {
                 home.append(Entry::Drained(member.clone())).await?;
                 return Ok(false);

@@ -2,7 +2,9 @@
 
 use super::lines::Lines;
 use super::{End, SILENCE};
-use crate::core::log::{Chain, Follower, Member, Position, Purge, Step};
+use crate::clock;
+use crate::core::boot_time::BootTime;
+use crate::core::log::{Chain, Follower, Lease, Member, Position, Purge, Step};
 use crate::core::time::Timestamp;
 use crate::data_folder::Known;
 use crate::wire::follow::{FromHome, FromNode, MAX_HOME_LINE_BYTES, RECORD_MARK};
@@ -10,7 +12,7 @@ use crate::wire::log::decode;
 use bytes::Bytes;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 /// What a node does with what it hears. It is done when these return.
 pub trait Applies {
@@ -24,6 +26,8 @@ pub trait Applies {
     fn caught_up(&self, is_so: bool);
     /// Something was applied.
     fn knows(&self, known: Known);
+    /// The node's lease, after each change.
+    fn leased(&self, lease: Lease);
     /// The home does not take the node for a member: nobody waits for it any more.
     fn refused(&self);
 }
@@ -65,12 +69,23 @@ pub enum Ended {
 pub struct NodeSide {
     member: Member,
     follower: Follower,
+    /// Of a node that serves under leases alone: how long they last.
+    strict: Option<Duration>,
+    lease: Lease,
+    /// The lease that the home was asked for, and has not granted yet: when it was asked.
+    asked: Option<BootTime>,
+    /// The lease that it has granted to who has applied so much.
+    granted: Option<(BootTime, Position, Duration)>,
 }
+
+/// How many leases a node asks for while one lasts.
+const BEATS: u32 = 5;
 
 impl NodeSide {
     /// Of a node that knows so much of the log.
-    pub const fn new(member: Member, known: Known) -> Self {
-        Self { member, follower: Follower::new(known.at, known.chain) }
+    pub const fn new(member: Member, known: Known, strict: Option<Duration>) -> Self {
+        let follower = Follower::new(known.at, known.chain);
+        Self { member, follower, strict, lease: Lease::NONE, asked: None, granted: None }
     }
 
     /// Follows the log on a stream, to its end.
@@ -83,6 +98,8 @@ impl NodeSide {
     /// There is no stream any more, however it ended.
     pub fn lost(&mut self, node: &impl Applies) {
         self.follower.lost();
+        self.asked = None;
+        self.granted = None;
         node.caught_up(false);
     }
 
@@ -93,11 +110,15 @@ impl NodeSide {
 
     async fn listen(&mut self, end: &mut End, node: &impl Applies) -> Ended {
         let (at, chain) = (self.follower.applied(), self.follower.chain());
-        let hello = FromNode::Hello { member: (&self.member).into(), at: at.to_string(), chain: chain.to_string() };
+        let (at, chain, strict) = (at.to_string(), chain.to_string(), self.strict.is_some());
+        let hello = FromNode::Hello { member: (&self.member).into(), at, chain, strict };
         if !end.say(&hello).await {
             return Ended::Gone;
         }
         let mut lines = Lines::new(MAX_HOME_LINE_BYTES);
+        let mut silent_since = Instant::from_std(clock::monotonic());
+        let mut beat = interval(self.strict.map_or(SILENCE, |lease| lease / BEATS));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut heard = false;
             loop {
@@ -115,10 +136,31 @@ impl NodeSide {
             if heard && !end.say(&self.applied()).await {
                 return Ended::Gone;
             }
-            match timeout(SILENCE, end.incoming.recv()).await {
-                Ok(Some(part)) => lines.push(&part),
-                Ok(None) | Err(_) => return Ended::Gone,
+            self.renew(node);
+            tokio::select! {
+                part = timeout_at(silent_since + SILENCE, end.incoming.recv()) => match part {
+                    Ok(Some(part)) => {
+                        silent_since = Instant::from_std(clock::monotonic());
+                        lines.push(&part);
+                    }
+                    Ok(None) | Err(_) => return Ended::Gone,
+                },
+                _ = beat.tick(), if self.strict.is_some() && self.asked.is_none() => {
+                    self.asked = Some(clock::boot_time());
+                    if !end.say(&FromNode::Beat {}).await {
+                        return Ended::Gone;
+                    }
+                }
             }
+        }
+    }
+
+    /// Takes the lease that was granted, as soon as what it is for is applied.
+    fn renew(&mut self, node: &impl Applies) {
+        let Some((asked, head, duration)) = self.granted else { return };
+        if self.lease.renew(asked, head, self.follower.applied(), duration) {
+            self.granted = None;
+            node.leased(self.lease);
         }
     }
 
@@ -137,6 +179,13 @@ impl NodeSide {
         }
         match serde_json::from_slice(line).map_err(|error| nonsense(error.to_string()))? {
             FromHome::Behind { head } | FromHome::Head { head } => self.follower.told(position(&head)?),
+            FromHome::Lease { head, ms } => {
+                let head = position(&head)?;
+                self.follower.told(head);
+                if let Some(asked) = self.asked.take() {
+                    self.granted = Some((asked, head, Duration::from_millis(ms)));
+                }
+            }
             FromHome::AtHead { head, chain } => {
                 let chain = Chain::parse(&chain).ok_or_else(|| nonsense(format!("chain {chain:?}")))?;
                 let head = position(&head)?;
@@ -144,6 +193,8 @@ impl NodeSide {
                 self.take(&step, head, Timestamp::from_millis(0), node);
             }
             FromHome::Refused { error, hint } => {
+                self.lease.give_up();
+                node.leased(self.lease);
                 node.refused();
                 return Err(Ended::Refused { error, hint });
             }

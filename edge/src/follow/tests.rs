@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::id::{NodeId, SiteId, TokenId};
-use crate::core::log::{Member, Position, Purge, RecordId};
+use crate::core::log::{Lease, Member, Position, Purge, RecordId, Refusal};
 use crate::core::purge::{Mode, Selector};
 use crate::core::time::Timestamp;
 use crate::data_folder::Known;
@@ -28,7 +28,7 @@ fn purge(name: &str) -> Entry {
 
 fn home(folder: &tempfile::TempDir) -> Arc<FileHome> {
     let retention = Retention { age: Duration::from_secs(3600), count: u64::MAX };
-    Arc::new(FileHome::open(&folder.path().join("log"), retention).expect("a log"))
+    Arc::new(FileHome::open(&folder.path().join("log"), retention, None).expect("a log"))
 }
 
 /// A node that notes what it is told.
@@ -74,6 +74,10 @@ impl Applies for Noted {
         *self.known.lock() = Some(known);
     }
 
+    fn leased(&self, lease: Lease) {
+        self.note(format!("leased {}", lease != Lease::NONE));
+    }
+
     fn refused(&self) {
         self.note("refused".to_owned());
     }
@@ -100,7 +104,17 @@ impl Node {
     }
 
     fn new(home: &Arc<FileHome>, member: Member, known: Known) -> Self {
-        Self::start(home, NodeSide::new(member, known))
+        Self::start(home, NodeSide::new(member, known, None))
+    }
+
+    async fn until(&self, what: &str) {
+        for _ in 0..2000 {
+            if self.noted.did().iter().any(|did| did == what) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never {what}: {:?}", self.noted.did());
     }
 
     async fn did(&self, count: usize) -> Vec<String> {
@@ -179,6 +193,7 @@ async fn a_second_process_of_a_node_is_refused_and_one_that_drained_leaves() {
     let hello = crate::wire::follow::FromNode::Hello {
         member: (&member("sin-1", "b3", "f3")).into(),
         at: Position::ZERO.to_string(),
+        strict: false,
         chain: crate::core::log::Chain::START.to_string(),
     };
     assert!(end.say(&hello).await);
@@ -204,7 +219,7 @@ async fn a_home_that_came_back_from_a_backup_makes_everybody_hide_all() {
     fra.task.abort();
 
     let retention = Retention { age: Duration::from_secs(3600), count: u64::MAX };
-    let restored = Arc::new(FileHome::open(&backup, retention).expect("a log"));
+    let restored = Arc::new(FileHome::open(&backup, retention, None).expect("a log"));
     for name in ["x", "y", "z"] {
         restored.append(purge(name)).await.expect("it is recorded");
     }
@@ -227,7 +242,7 @@ async fn nonsense_ends_a_stream_and_changes_nothing() {
     assert_eq!(home.ledger(), before);
 
     let (mut end, mut of_home) = End::pair();
-    let mut side = NodeSide::new(member("fra-1", "b1", "f1"), Known::NOTHING);
+    let mut side = NodeSide::new(member("fra-1", "b1", "f1"), Known::NOTHING, None);
     let noted = Arc::new(Noted::default());
     let applies = noted.clone();
     let following = tokio::spawn(async move { side.follow(&mut end, applies.as_ref()).await });
@@ -238,4 +253,23 @@ async fn nonsense_ends_a_stream_and_changes_nothing() {
     let ended = following.await.expect("it ends");
     assert!(matches!(&ended, Ended::Nonsense(why) if why.contains("1.7")), "{ended:?}");
     assert_eq!(noted.did(), Vec::<String>::new());
+}
+
+/// A node that serves under leases alone is leased once it has applied what there is.
+#[tokio::test]
+async fn a_strict_node_is_leased() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let retention = Retention { age: Duration::from_secs(3600), count: 1000 };
+    let lease = Duration::from_secs(3600);
+    let home = Arc::new(FileHome::open(&folder.path().join("log"), retention, Some(lease)).expect("a log"));
+    let fra = member("fra-1", "b1", "f1");
+    let node = Node::start(&home, NodeSide::new(fra.clone(), Known::NOTHING, Some(lease)));
+    node.until("leased true").await;
+    assert!(home.lease_left(&fra).is_some_and(|left| left > Duration::from_secs(3000)));
+    let other = member("sin-1", "b2", "f2");
+    assert_eq!(home.lease_left(&other), None);
+    assert!(matches!(home.lease(&other), Err(Refusal::NoMember(_))));
+    assert!(home.ends_leases(&fra.node) > Duration::from_secs(3000), "it is waited for, should it run");
+    assert_eq!(home.ends_leases(&other.node), Duration::ZERO);
+    assert!(matches!(home.lease(&fra), Err(Refusal::NoMember(_))), "it gets no more");
 }

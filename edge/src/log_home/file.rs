@@ -6,12 +6,16 @@ pub use backup::{RestoreError, Restored};
 
 use super::{AppendError, Appended, Cause, Entry, Head, Kept, LogError, LogHome, Start};
 use crate::clock;
-use crate::core::log::{Chain, Event, Home, Ledger, Meeting, Member, Offer, Position, Record, RecordId};
+use crate::core::id::NodeId;
+use crate::core::log::{
+    Chain, Event, Home, Leases, Ledger, Meeting, Member, Offer, Position, Record, RecordId, Refusal,
+};
 use crate::wire::log::{LedgerLine, decode, encode};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,9 @@ const RECORDS: TableDefinition<'_, u64, (u64, [u8; 16], &[u8])> = TableDefinitio
 /// What the records add up to that are not kept any more.
 const BASE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("base");
 const LEDGER: &str = "ledger";
+
+/// Beside it: the longest lease that was granted, in milliseconds.
+const LEASE: &str = "lease";
 
 /// Pages of the database that are kept in memory, in bytes. What is read is mostly the end.
 const CACHE_BYTES: usize = 4 << 20;
@@ -52,8 +59,17 @@ struct Inner {
     /// `None` after a failed write: what is on the disk is then read anew.
     state: Mutex<Option<State>>,
     home: Mutex<Home>,
+    /// Taken after `home`, where both are.
+    leasing: Mutex<Leasing>,
     head: watch::Sender<Head>,
     receipts: watch::Sender<u64>,
+}
+
+/// The leases, and who serves under them alone.
+#[derive(Debug)]
+struct Leasing {
+    leases: Leases,
+    strict: BTreeSet<Member>,
 }
 
 #[derive(Debug)]
@@ -81,12 +97,16 @@ fn head_of(home: &Home) -> Head {
 }
 
 impl FileHome {
-    /// Opens the log in a file, and makes the file if there is none. A log without an epoch gets its first one.
+    /// Opens the log in a file, and makes the file if there is none. A log without an epoch gets its first one. `lease` is
+    /// how long leases last that it grants, if it grants any.
     ///
     /// # Errors
     /// [`LogError`]: the file can't be had, or is no log.
-    pub fn open(path: &Path, retention: Retention) -> Result<Self, LogError> {
+    pub fn open(path: &Path, retention: Retention, lease: Option<Duration>) -> Result<Self, LogError> {
         let (database, home) = load(path).map_err(|cause| error(path, "opened", cause))?;
+        let lease = lease.unwrap_or_default();
+        let longest = note_lease(&database, lease).map_err(|cause| error(path, "opened", cause))?;
+        let leases = Leases::new(clock::boot_time(), lease, longest);
         let (head, receipts) = (watch::Sender::new(head_of(&home)), watch::Sender::new(0));
         let is_new = home.head() == Position::ZERO;
         let inner = Inner {
@@ -94,6 +114,7 @@ impl FileHome {
             retention,
             state: Mutex::new(Some(State { database })),
             home: Mutex::new(home),
+            leasing: Mutex::new(Leasing { leases, strict: BTreeSet::new() }),
             head,
             receipts,
         };
@@ -116,7 +137,7 @@ impl FileHome {
         let beside = path.with_extension("restored");
         let _ = fs::remove_file(&beside);
         let restored = backup::restore(&beside, backup).and_then(|records| {
-            let home = Self::open(&beside, retention)?;
+            let home = Self::open(&beside, retention, None)?;
             let was_sealed = home.ledger().sealed;
             home.begin_epoch(true)?;
             let head = home.0.home.lock().head();
@@ -205,6 +226,11 @@ impl FileHome {
         }
         let mut home = self.0.home.lock();
         for (record, kept) in &kept {
+            if let Event::Leave { member, .. } = &record.event {
+                let mut leasing = self.0.leasing.lock();
+                leasing.leases.forget(member);
+                leasing.strict.remove(member);
+            }
             home.committed(record, &kept.bytes)
                 .map_err(|why| self.0.error("written", Cause::Content(why.to_string())))?;
         }
@@ -273,6 +299,20 @@ fn base_of(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Le
     let Some(value) = db(table.get(LEDGER))? else { return Ok(Ledger::default()) };
     let line: LedgerLine = serde_json::from_slice(value.value()).map_err(|error| Cause::Content(error.to_string()))?;
     line.read().map_err(|error| Cause::Content(error.to_string()))
+}
+
+/// The longest lease that any home of this log has granted, this one included.
+fn note_lease(database: &Database, lease: Duration) -> Result<Duration, Cause> {
+    let transaction = db(database.begin_write())?;
+    let longest;
+    {
+        let mut table = db(transaction.open_table(BASE))?;
+        let known = db(table.get(LEASE))?.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse().ok());
+        longest = Duration::from_millis(known.unwrap_or(0)).max(lease);
+        db(table.insert(LEASE, longest.as_millis().to_string().as_bytes()).map(drop))?;
+    }
+    db(transaction.commit())?;
+    Ok(longest)
 }
 
 fn insert<'k>(database: &Database, kept: impl Iterator<Item = &'k Kept>) -> Result<(), Cause> {
@@ -388,7 +428,46 @@ impl LogHome for FileHome {
     }
 
     fn unproven(&self, at: Position) -> Vec<Member> {
-        self.0.home.lock().unproven(at)
+        let home = self.0.home.lock();
+        let leasing = self.0.leasing.lock();
+        leasing.leases.unproven(&home, at, clock::boot_time(), |member| leasing.strict.contains(member))
+    }
+
+    fn is_strict(&self, member: &Member, strict: bool) {
+        let home = self.0.home.lock();
+        let mut leasing = self.0.leasing.lock();
+        leasing.strict.retain(|member| home.is_member(member));
+        match strict && home.is_member(member) {
+            true => leasing.strict.insert(member.clone()),
+            false => leasing.strict.remove(member),
+        };
+    }
+
+    fn lease(&self, member: &Member) -> Result<(Duration, Head), Refusal> {
+        // Records are committed under the same lock: what is numbered later is not in this head, and no lease is from before
+        // it that was granted later.
+        let home = self.0.home.lock();
+        let duration = self.0.leasing.lock().leases.grant(&home, member, clock::boot_time())?;
+        Ok((duration, head_of(&home)))
+    }
+
+    fn lease_left(&self, member: &Member) -> Option<Duration> {
+        let leasing = self.0.leasing.lock();
+        leasing.strict.contains(member).then(|| clock::boot_time().until(leasing.leases.ends(member)))
+    }
+
+    fn ends_leases(&self, node: &NodeId) -> Duration {
+        let home = self.0.home.lock();
+        let mut leasing = self.0.leasing.lock();
+        let now = clock::boot_time();
+        let mut longest = Duration::ZERO;
+        for member in home.ledger().members.keys().filter(|member| member.node == *node) {
+            if leasing.strict.contains(member) {
+                leasing.leases.stop(member);
+                longest = longest.max(now.until(leasing.leases.ends(member)));
+            }
+        }
+        longest
     }
 
     fn is_member(&self, member: &Member) -> bool {

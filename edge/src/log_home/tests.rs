@@ -9,7 +9,7 @@ use std::time::Duration;
 const ALL: Retention = Retention { age: Duration::from_secs(3600), count: u64::MAX };
 
 fn open(folder: &Path) -> FileHome {
-    FileHome::open(&folder.join("log"), ALL).expect("a log")
+    FileHome::open(&folder.join("log"), ALL, None).expect("a log")
 }
 
 fn id(text: &str) -> RecordId {
@@ -99,7 +99,7 @@ async fn old_records_are_dropped_and_what_they_add_up_to_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("log");
     let few = Retention { age: Duration::from_secs(3600), count: 5 };
-    let home = FileHome::open(&path, few).expect("a log");
+    let home = FileHome::open(&path, few, None).expect("a log");
     append(&home, Entry::Join(member("fra-1", "b1"))).await;
     for n in 0..1010 {
         append(&home, Entry::Purge(purge(&n.to_string()))).await;
@@ -108,7 +108,7 @@ async fn old_records_are_dropped_and_what_they_add_up_to_is_kept() {
     assert!(kept.len() < 1000, "{}", kept.len());
     let (ledger, base) = (home.ledger(), Position::new(1, kept[0].position.seq() - 1));
     drop(home);
-    let home = FileHome::open(&path, few).expect("a log");
+    let home = FileHome::open(&path, few, None).expect("a log");
     assert_eq!(home.ledger(), ledger, "the member that joined long ago among them");
     let chain_of = |at: Position| kept.iter().find(|kept| kept.position == at).map(|kept| kept.chain);
     let (at, chain) = (kept[0].position, kept[0].chain);
@@ -150,14 +150,14 @@ async fn a_sealed_log_numbers_nothing_until_it_is_taken_over() {
 #[test]
 fn what_can_not_be_opened_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = FileHome::open(&folder.path().join("missing/log"), ALL).expect_err("no folder").to_string();
+    let error = FileHome::open(&folder.path().join("missing/log"), ALL, None).expect_err("no folder").to_string();
     assert!(error.contains("missing/log: the purge log can't be opened") && error.contains("hint: "), "{error}");
     let path = folder.path().join("log");
-    let _first = FileHome::open(&path, ALL).expect("a log");
-    let error = FileHome::open(&path, ALL).expect_err("it is open").to_string();
+    let _first = FileHome::open(&path, ALL, None).expect("a log");
+    let error = FileHome::open(&path, ALL, None).expect_err("it is open").to_string();
     assert!(error.contains("another process has it open"), "{error}");
     let garbage = folder.path().join("garbage");
     std::fs::write(&garbage, vec![7; 8192]).expect("a file");
-    let error = FileHome::open(&garbage, ALL).expect_err("no database").to_string();
+    let error = FileHome::open(&garbage, ALL, None).expect_err("no database").to_string();
     assert!(error.contains("hint: if the disk is sound"), "{error}");
 }

@@ -65,8 +65,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     if !is_good_connection(&request.headers) {
         return Err(Refusal::BAD_CONNECTION);
     }
-    let standing = node.standing();
-    if standing == Standing::Starting {
+    if node.standing() == Standing::Starting {
         return Err(Refusal::STARTING);
     }
 
@@ -109,7 +108,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         Some(Pass::RequestBody)
     } else if upgrade {
         Some(Pass::Upgrade)
-    } else if !standing.uses_store() {
+    } else if !node.uses_store(&ctx.snapshot) {
         Some(Pass::NoPurgeLog)
     } else {
         None

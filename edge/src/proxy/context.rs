@@ -36,7 +36,7 @@ pub(super) enum Pass {
     RequestBody,
     /// The connection is to become another protocol's.
     Upgrade,
-    /// The node does not know the purge log yet.
+    /// The node does not know the purge log yet, or can't know whether it has missed something.
     NoPurgeLog,
     /// The tier below has heard of purges that this node has not heard of.
     Behind,

@@ -28,7 +28,12 @@ pub enum FromNode {
         at: String,
         /// The chain there.
         chain: String,
+        /// Whether it serves what it has stored under leases alone.
+        #[serde(default)]
+        strict: bool,
     },
+    /// It asks for a lease.
+    Beat {},
     /// It has applied the log up to here.
     Applied {
         /// Where.
@@ -58,6 +63,13 @@ pub enum FromHome {
     Head {
         /// The last record.
         head: String,
+    },
+    /// The answer to [`FromNode::Beat`].
+    Lease {
+        /// The last record: the lease is for who has applied it.
+        head: String,
+        /// For how long, in milliseconds, from when it was asked for.
+        ms: u64,
     },
     /// The first and only line: the node is not taken.
     Refused {

@@ -181,6 +181,12 @@ pub struct NodeReply {
     pub applied: Option<String>,
     /// Whether it serves nothing any more that the purge selects.
     pub proven: bool,
+    /// How many records it has still to apply, if it has said how far it is.
+    #[serde(default)]
+    pub lag: Option<u64>,
+    /// For how long its lease may still last, in milliseconds, if it serves under leases alone.
+    #[serde(default)]
+    pub lease_ms: Option<u64>,
     /// When that was known, in milliseconds since the home was asked; none if that was not waited for.
     #[serde(default)]
     pub ms: Option<f64>,

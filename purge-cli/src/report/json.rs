@@ -133,7 +133,7 @@ mod tests {
             boot_id: Some("b7".into()),
             applied: Some("1.7".into()),
             proven: true,
-            ms: Some(1.5),
+            lag: None, lease_ms: None, ms: Some(1.5),
         };
         let reply = PurgeReply {
             node: "fra-1".into(),

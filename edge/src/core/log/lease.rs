@@ -37,6 +37,11 @@ impl Lease {
     /// The process has none.
     pub const NONE: Self = Self { ends: BootTime::BOOT };
 
+    /// The lease that ends then.
+    pub const fn until(ends: BootTime) -> Self {
+        Self { ends }
+    }
+
     /// The home has answered a heartbeat with its `head` and a `duration`. `sent_at` is this machine's clock before the
     /// heartbeat was sent, and `applied` is up to where every rule of the log is in the index *now*. Returns whether the
     /// lease is renewed: not if something is yet to be applied that the home had recorded.

@@ -48,6 +48,11 @@ impl Position {
         Self::new(epoch, self.seq() + 1)
     }
 
+    /// How many records there are from here to `head`.
+    pub const fn lag(self, head: Self) -> u64 {
+        head.seq().saturating_sub(self.seq())
+    }
+
     /// All of it in one word: 63 bits.
     pub const fn packed(self) -> u64 {
         self.0
