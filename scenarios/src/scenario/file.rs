@@ -293,8 +293,14 @@ impl Scenario {
 
     /// How distances become round-trip times.
     pub fn geography(&self) -> Geography {
-        let min_rtt = Duration::from_secs_f64(self.topology.min_rtt_ms / 1e3);
-        Geography { path_factor: self.topology.path_factor, min_rtt }
+        self.topology.geography()
+    }
+}
+
+impl Topology {
+    /// How distances become round-trip times.
+    pub fn geography(&self) -> Geography {
+        Geography { path_factor: self.path_factor, min_rtt: Duration::from_secs_f64(self.min_rtt_ms / 1e3) }
     }
 }
 
