@@ -1,6 +1,6 @@
 //! The promise of purges, on real processes and amid faults.
 //!
-//! A shield that is the home of the purge log, and six PoPs behind links of real length, are under load while operators
+//! Two shields, one of them the home of the purge log, and six PoPs behind links of real length are under load while operators
 //! change pages and purge them with `purge-cli`. Meanwhile nodes are killed, paused and restarted, and links are cut. The
 //! origin is in this process, so it is known exactly which version of a page is the newest at any moment, and which is
 //! still on its way. Once `purge-cli` has exited with 0 for a hard purge, no read that is sent from then on may give less
@@ -38,7 +38,7 @@ use origin::Origin;
 use reader::{Reader, Tally, Watching};
 use report::Ended;
 use selection::Selection;
-use stage::{SHIELD, Stage};
+use stage::{HOME, Stage};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub struct Options {
 /// If it can't be run to its end. That it ran says nothing about its checks, which are in the report.
 pub async fn run(options: &Options, progress: &dyn Progress) -> Result<Report, RunError> {
     let truth = Arc::new(Truth::new());
-    progress.phase("starting the fleet: a shield, six PoPs, an origin");
+    progress.phase("starting the fleet: two shields, six PoPs, an origin");
     let open = async |listen: SocketAddr| Origin::start(listen, truth.clone(), options.seed).await;
     let (mut stage, origin) = Stage::set(open).await?;
     let desk = Arc::new(Desk {
@@ -87,7 +87,7 @@ pub async fn run(options: &Options, progress: &dyn Progress) -> Result<Report, R
         site_token: stage.fleet.secrets().deploy.clone(),
         admin_token: stage.fleet.secrets().admin.clone(),
     });
-    let plan = Plan::draw(options.seed, SHIELD, &faults::edges(stage.fleet.nodes()), options.duration);
+    let plan = Plan::draw(options.seed, HOME, &faults::followers(stage.fleet.nodes(), HOME), options.duration);
     let shared = Arc::new(Watching {
         truth,
         tally: Tally::default(),
@@ -168,7 +168,7 @@ async fn disturb(
     purging: watch::Receiver<u64>,
     duration: Duration,
 ) -> Suffered {
-    let nemesis = Nemesis { plan, history: &shared.history, purging, links: &stage.links, home: SHIELD };
+    let nemesis = Nemesis { plan, history: &shared.history, purging, links: &stage.links };
     let suffered = nemesis.run(stage.fleet.nodes_mut()).await;
     sleep_until(shared.history.start() + duration).await;
     shared.stop_purging.send_replace(true);

@@ -158,8 +158,8 @@ Examples:
   scenarios chaos
   scenarios chaos --seed 7 --duration 10m --json report.json
 
-A shield and six PoPs under load, with links of real length. Pages change at the origin and are purged with purge-cli,
-while edges and the home of the purge log are killed, paused and restarted, and links are cut. After purge-cli has exited
+Two shields and six PoPs under load, with links of real length. Pages change at the origin and are purged with purge-cli,
+while nodes and the home of the purge log are killed, paused and restarted, and links are cut. After purge-cli has exited
 with 0 for a hard purge, no read may give what is older than that purge; nor may a run pass that has not met enough.
 Exit codes: 0 all checks hold; 1 a check does not; 2 the command line is wrong; 3 it could not be run.
 The programs are taken from the folder of this one, or from the one that TIDEWALL_BIN_DIR names.";

@@ -16,7 +16,7 @@ pub(crate) use stage::ORIGIN_PORT;
 pub use stage::Stage;
 pub use table::render;
 pub(crate) use table::{render_checks, render_verdict};
-pub(crate) use wiring::wire;
+pub(crate) use wiring::{nodes_of, wire};
 
 use crate::client::ClientError;
 use crate::clock;

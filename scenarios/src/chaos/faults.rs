@@ -4,7 +4,6 @@ use super::history::History;
 use crate::clock;
 use crate::fleet::{FleetError, FleetNode, Signal};
 use crate::wan::Link;
-use edge::config::Role;
 use futures_util::future::join_all;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{Rng as _, SeedableRng as _};
@@ -31,51 +30,51 @@ const PURGE_GETS: Duration = Duration::from_millis(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An edge is killed (SIGKILL), and started again.
-    KillEdge,
+    /// A node that follows the log is killed (SIGKILL), and started again.
+    KillFollower,
     /// The home of the purge log is killed while a purge is under way, and started again.
     KillHome,
-    /// An edge is stopped (SIGSTOP), and goes on.
-    PauseEdge,
+    /// A follower is stopped (SIGSTOP), and goes on.
+    PauseFollower,
     /// The home is stopped, and goes on.
     PauseHome,
-    /// An edge drains and ends (SIGTERM), and is started again.
-    RestartEdge,
+    /// A follower drains and ends (SIGTERM), and is started again.
+    RestartFollower,
     /// The home drains and ends, and is started again.
     RestartHome,
-    /// Nothing gets from an edge to the purge log, or back.
+    /// Nothing gets from a follower to the purge log, or back.
     CutFromLog,
-    /// Nothing gets from an edge to the shield, or back.
-    CutFromShield,
-    /// All connections between an edge and the shield, and the purge log, are reset.
+    /// Nothing gets from a follower to what it fetches from, or back.
+    CutFromUpstream,
+    /// All connections that a follower has opened are reset.
     ResetLinks,
 }
 
 impl Kind {
     const ALL: [Self; 9] = [
         Self::KillHome,
-        Self::KillEdge,
-        Self::PauseEdge,
+        Self::KillFollower,
+        Self::PauseFollower,
         Self::CutFromLog,
         Self::PauseHome,
-        Self::RestartEdge,
+        Self::RestartFollower,
         Self::RestartHome,
-        Self::CutFromShield,
+        Self::CutFromUpstream,
         Self::ResetLinks,
     ];
 
     /// In words.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::KillEdge => "an edge killed",
+            Self::KillFollower => "a follower killed",
             Self::KillHome => "the home of the log killed amid a purge",
-            Self::PauseEdge => "an edge paused",
+            Self::PauseFollower => "a follower paused",
             Self::PauseHome => "the home of the log paused",
-            Self::RestartEdge => "an edge restarted cleanly",
+            Self::RestartFollower => "a follower restarted cleanly",
             Self::RestartHome => "the home of the log restarted cleanly",
-            Self::CutFromLog => "an edge cut off from the log",
-            Self::CutFromShield => "an edge cut off from the shield",
-            Self::ResetLinks => "the connections of an edge reset",
+            Self::CutFromLog => "a follower cut off from the log",
+            Self::CutFromUpstream => "a follower cut off from what it fetches from",
+            Self::ResetLinks => "the connections of a follower reset",
         }
     }
 
@@ -84,7 +83,7 @@ impl Kind {
     }
 
     const fn is_of_links(self) -> bool {
-        matches!(self, Self::CutFromLog | Self::CutFromShield | Self::ResetLinks)
+        matches!(self, Self::CutFromLog | Self::CutFromUpstream | Self::ResetLinks)
     }
 }
 
@@ -98,13 +97,27 @@ struct Planned {
     kind: Kind,
 }
 
+impl Planned {
+    /// Whether it is about a link of this name.
+    fn is_about(&self, link: &str) -> bool {
+        let Some(to) = link.strip_prefix(self.node.as_str()).and_then(|rest| rest.strip_prefix(" to ")) else {
+            return false;
+        };
+        match self.kind {
+            Kind::CutFromLog => to == "the purge log",
+            Kind::CutFromUpstream => to != "the purge log",
+            _ => true,
+        }
+    }
+}
+
 /// The faults of a run.
 #[derive(Debug)]
 pub(super) struct Plan(Vec<Planned>);
 
 impl Plan {
     /// A plan for a load of a duration, in seconds: all kinds come, in an order of the seed's, and then anew.
-    pub(super) fn draw(seed: u64, home: &str, edges: &[String], duration: Duration) -> Self {
+    pub(super) fn draw(seed: u64, home: &str, followers: &[String], duration: Duration) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (mut plan, mut deck) = (Vec::new(), Vec::new());
         let mut round = Duration::from_secs(1);
@@ -115,7 +128,7 @@ impl Plan {
                     deck.shuffle(&mut rng);
                 }
                 let Some(kind) = deck.pop() else { continue };
-                let node = if kind.is_of_home() { Some(home) } else { edges.choose(&mut rng).map(String::as_str) };
+                let node = if kind.is_of_home() { Some(home) } else { followers.choose(&mut rng).map(String::as_str) };
                 plan.push(Planned {
                     at: round + SPREAD.mul_f64(rng.random()),
                     lasts: SHORTEST + (LONGEST - SHORTEST).mul_f64(rng.random()),
@@ -142,7 +155,6 @@ pub(super) struct Nemesis<'r> {
     /// How many purges are under way.
     pub(super) purging: watch::Receiver<u64>,
     pub(super) links: &'r [Link],
-    pub(super) home: &'r str,
 }
 
 /// What came of it.
@@ -206,12 +218,7 @@ impl Nemesis<'_> {
     async fn part(&self, node: &str, suffered: &Mutex<Suffered>) {
         for planned in self.plan.of(node, true) {
             sleep_until(self.history.start() + planned.at).await;
-            let names = match planned.kind {
-                Kind::CutFromLog => vec![format!("{node} to the purge log")],
-                Kind::CutFromShield => vec![format!("{node} to {}", self.home)],
-                _ => vec![format!("{node} to the purge log"), format!("{node} to {}", self.home)],
-            };
-            let links: Vec<&Link> = self.links.iter().filter(|link| names.contains(&link.spec().name)).collect();
+            let links: Vec<&Link> = self.links.iter().filter(|link| planned.is_about(&link.spec().name)).collect();
             let lasting = self.history.begins(format!("{node}: {}", planned.kind.as_str()));
             if planned.kind == Kind::ResetLinks {
                 links.iter().for_each(|link| link.reset());
@@ -230,12 +237,12 @@ impl Nemesis<'_> {
 /// Does it to a node, and waits until it serves again.
 async fn suffer(node: &mut FleetNode, planned: &Planned) -> Result<(), FleetError> {
     match planned.kind {
-        Kind::PauseEdge | Kind::PauseHome => {
+        Kind::PauseFollower | Kind::PauseHome => {
             node.signal(Signal::STOP)?;
             sleep(planned.lasts).await;
             node.signal(Signal::CONT)
         }
-        Kind::RestartEdge | Kind::RestartHome => {
+        Kind::RestartFollower | Kind::RestartHome => {
             let status = node.terminate().await?;
             let restarted = node.restart().await;
             let (name, log) = (node.id().to_owned(), node.process().log_end());
@@ -249,9 +256,9 @@ async fn suffer(node: &mut FleetNode, planned: &Planned) -> Result<(), FleetErro
     }
 }
 
-/// The edges of a fleet, by name.
-pub(super) fn edges(nodes: &[FleetNode]) -> Vec<String> {
-    nodes.iter().filter(|node| node.role() == Role::Edge).map(|node| node.id().to_owned()).collect()
+/// The nodes of a fleet but the home, by name.
+pub(super) fn followers(nodes: &[FleetNode], home: &str) -> Vec<String> {
+    nodes.iter().map(|node| node.id().to_owned()).filter(|id| id != home).collect()
 }
 
 /// How long until a moment, for people.
@@ -265,8 +272,8 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_plan() {
-        let edges = ["fra-1".to_owned(), "sin-1".to_owned()];
-        let draw = |seed| Plan::draw(seed, "shield-1", &edges, Duration::from_secs(60)).0;
+        let followers = ["fra-1".to_owned(), "sin-1".to_owned()];
+        let draw = |seed| Plan::draw(seed, "shield-1", &followers, Duration::from_secs(60)).0;
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         for kind in Kind::ALL {

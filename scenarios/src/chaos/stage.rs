@@ -1,16 +1,16 @@
-//! Where it plays: a shield that is the home of the purge log, six PoPs on five continents, and the links between them.
+//! Where it plays: a shield that is the home of the purge log, another one far away that hears of purges later than most
+//! edges, six PoPs on five continents, and the links between them.
 
 use super::truth::{HOST, SITE};
-use crate::fleet::{Fleet, FleetBuilder};
+use crate::fleet::Fleet;
 use crate::load::Region;
-use crate::run::{ORIGIN_PORT, RunError, wire};
+use crate::run::{ORIGIN_PORT, RunError, nodes_of, wire};
 use crate::scenario::{PopEntry, Server, Shield, Topology};
 use crate::wan::Link;
-use edge::config::Role;
 use std::net::SocketAddr;
 
-/// The shield.
-pub(super) const SHIELD: &str = "shield-1";
+/// The shield that is the home of the purge log.
+pub(super) const HOME: &str = "shield-1";
 
 /// The PoPs: name, region, and place in degrees north and east.
 const POPS: [(&str, &str, f64, f64); 6] = [
@@ -47,18 +47,20 @@ fn topology() -> Topology {
         longitude,
         client_rtt_ms: 5.0,
     };
+    let shield = |(id, pop, region, latitude, longitude): (&str, &str, &str, f64, f64)| Shield {
+        id: id.to_owned(),
+        pop: pop.to_owned(),
+        region: region.to_owned(),
+        latitude,
+        longitude,
+    };
     let geography = crate::wan::geo::Geography::default();
     Topology {
         path_factor: geography.path_factor,
         min_rtt_ms: geography.min_rtt.as_secs_f64() * 1e3,
         pops: POPS.map(pop).to_vec(),
-        shield: Shield {
-            id: SHIELD.to_owned(),
-            pop: "shield-fra".to_owned(),
-            region: "Frankfurt".to_owned(),
-            latitude: 50.11,
-            longitude: 8.68,
-        },
+        shield: shield((HOME, "shield-fra", "Frankfurt", 50.11, 8.68)),
+        further_shields: vec![shield(("shield-2", "shield-sin", "Singapore", 1.36, 103.99))],
         origin: paris(),
         operator: paris(),
     }
@@ -76,16 +78,7 @@ impl Stage {
         let topology = topology();
         // The origin's address is known only when the plan has a block; every fleet file overrides this one.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], ORIGIN_PORT));
-        let shield = &topology.shield;
-        let mut builder = FleetBuilder::new()
-            .node(&shield.pop, &shield.id, Role::Shield, shield.latitude, shield.longitude)
-            .region(&shield.pop, &shield.region);
-        for pop in &topology.pops {
-            builder = builder
-                .node(&pop.id, &pop.edge(), Role::Edge, pop.latitude, pop.longitude)
-                .region(&pop.id, &pop.region);
-        }
-        let mut plan = builder.site(SITE, &[HOST], nowhere).toml_extra(FLEET).reserve()?;
+        let mut plan = nodes_of(&topology).site(SITE, &[HOST], nowhere).toml_extra(FLEET).reserve()?;
         let listen = plan.block().address(ORIGIN_PORT)?;
         let (links, regions) = wire(&topology, SITE, &mut plan, listen).await?;
         let origin = origin(listen).await.map_err(|cause| RunError::Origin { address: listen, cause })?;

@@ -1,13 +1,12 @@
 //! Where a scenario plays: the processes, and the links between them.
 
 use super::RunError;
-use super::wiring::wire;
-use crate::fleet::{Fleet, FleetBuilder, FleetError, OriginServer, OriginSpec};
+use super::wiring::{nodes_of, wire};
+use crate::fleet::{Fleet, FleetError, OriginServer, OriginSpec};
 use crate::load::Region;
 use crate::scenario::Scenario;
 use crate::site::Release;
 use crate::wan::Link;
-use edge::config::Role;
 use std::net::SocketAddr;
 
 /// The preferred port of the origin.
@@ -37,17 +36,9 @@ impl Stage {
         let origin_id = scenario.site.id.as_str();
         // The origin's address is known only when the plan has a block; every fleet file overrides this one.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], ORIGIN_PORT));
-        let shield = &topology.shield;
-        let mut builder = FleetBuilder::new()
-            .node(&shield.pop, &shield.id, Role::Shield, shield.latitude, shield.longitude)
-            .region(&shield.pop, &shield.region);
-        for pop in &topology.pops {
-            builder = builder
-                .node(&pop.id, &pop.edge(), Role::Edge, pop.latitude, pop.longitude)
-                .region(&pop.id, &pop.region);
-        }
         let extra = toml::to_string(&scenario.fleet).map_err(|error| FleetError::BadToml(error.to_string()))?;
-        let mut plan = builder.site(origin_id, &[&scenario.site.host], nowhere).toml_extra(&extra).reserve()?;
+        let mut plan =
+            nodes_of(topology).site(origin_id, &[&scenario.site.host], nowhere).toml_extra(&extra).reserve()?;
         let origin = plan.block().address(ORIGIN_PORT)?;
 
         let (links, regions) = wire(topology, origin_id, &mut plan, origin).await?;

@@ -1,11 +1,12 @@
-//! The links between clients, nodes, origin and operator.
+//! The nodes of a topology, and the links between them, their clients, the origin and the operator.
 
 use super::RunError;
 use super::stage::ORIGIN_PORT;
-use crate::fleet::{Plan, View};
+use crate::fleet::{FleetBuilder, Plan, View};
 use crate::load::Region;
 use crate::scenario::Topology;
 use crate::wan::{Link, LinkSpec};
+use edge::config::Role;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,6 +37,21 @@ impl Wiring<'_> {
     }
 }
 
+/// The nodes of a topology, the home of the purge log first.
+pub(crate) fn nodes_of(topology: &Topology) -> FleetBuilder {
+    let mut builder = FleetBuilder::new();
+    for shield in topology.shields() {
+        builder = builder
+            .node(&shield.pop, &shield.id, Role::Shield, shield.latitude, shield.longitude)
+            .region(&shield.pop, &shield.region);
+    }
+    for pop in &topology.pops {
+        builder =
+            builder.node(&pop.id, &pop.edge(), Role::Edge, pop.latitude, pop.longitude).region(&pop.id, &pop.region);
+    }
+    builder
+}
+
 /// Opens all links, and tells the plan how the fleet looks from each PoP and from the operator's desk.
 pub(crate) async fn wire(
     topology: &Topology,
@@ -52,15 +68,22 @@ pub(crate) async fn wire(
     let mut operator = View::default();
     let mut regions = Vec::new();
 
-    let shield = &topology.shield;
-    let place = shield.place();
-    let name = format!("{} to origin", shield.id);
-    let to_origin = wiring.link(name, origin, rtt(place, topology.origin.place()), ORIGIN_PORT).await?;
-    let view = View { origins: [(site.to_owned(), to_origin)].into(), ..View::default() };
-    wiring.plan.view(&shield.pop, view);
-    let name = format!("operator to {}", shield.id);
-    let desk = wiring.link(name, admin(&shield.id), rtt(topology.operator.place(), place), ADMIN_PORT).await?;
-    operator.admin.insert(shield.id.clone(), desk);
+    let home = &topology.shield;
+    for shield in topology.shields() {
+        let (id, place) = (&shield.id, shield.place());
+        let to_origin = rtt(place, topology.origin.place());
+        let to_origin = wiring.link(format!("{id} to origin"), origin, to_origin, ORIGIN_PORT).await?;
+        let mut view = View { origins: [(site.to_owned(), to_origin)].into(), ..View::default() };
+        if shield.id != home.id {
+            let to_log = rtt(place, home.place());
+            let to_log = wiring.link(format!("{id} to the purge log"), admin(&home.id), to_log, ADMIN_PORT).await?;
+            view.admin.insert(home.id.clone(), to_log);
+        }
+        wiring.plan.view(&shield.pop, view);
+        let desk = rtt(topology.operator.place(), place);
+        let desk = wiring.link(format!("operator to {id}"), admin(id), desk, ADMIN_PORT).await?;
+        operator.admin.insert(id.clone(), desk);
+    }
 
     for pop in &topology.pops {
         let (edge, place) = (pop.edge(), pop.place());
@@ -68,18 +91,18 @@ pub(crate) async fn wire(
         let clients = wiring.link(name, public(&edge), pop.client_rtt(), PUBLIC_PORT).await?;
         regions.push(Region { name: pop.id.clone(), address: clients });
 
-        let name = format!("{edge} to {}", shield.id);
-        let up = wiring.link(name, public(&shield.id), rtt(place, shield.place()), PUBLIC_PORT).await?;
+        let mut view = View::default();
+        for shield in topology.shields() {
+            let name = format!("{edge} to {}", shield.id);
+            let up = wiring.link(name, public(&shield.id), rtt(place, shield.place()), PUBLIC_PORT).await?;
+            view.public.insert(shield.id.clone(), up);
+        }
         let name = format!("{edge} to the purge log");
-        let log = wiring.link(name, admin(&shield.id), rtt(place, shield.place()), ADMIN_PORT).await?;
-        // For when the shield is down.
+        let log = wiring.link(name, admin(&home.id), rtt(place, home.place()), ADMIN_PORT).await?;
+        view.admin.insert(home.id.clone(), log);
         let name = format!("{edge} to origin");
         let to_origin = wiring.link(name, origin, rtt(place, topology.origin.place()), ORIGIN_PORT).await?;
-        let view = View {
-            public: [(shield.id.clone(), up)].into(),
-            admin: [(shield.id.clone(), log)].into(),
-            origins: [(site.to_owned(), to_origin)].into(),
-        };
+        view.origins.insert(site.to_owned(), to_origin);
         wiring.plan.view(&pop.id, view);
 
         let name = format!("operator to {edge}");
