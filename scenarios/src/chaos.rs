@@ -1,10 +1,10 @@
 //! The promise of purges, on real processes and amid faults.
 //!
-//! Two shields, one of them the home of the purge log, and six PoPs behind links of real length are under load while operators
-//! change pages and purge them with `purge-cli`. Meanwhile nodes are killed, paused and restarted, and links are cut. The
-//! origin is in this process, so it is known exactly which version of a page is the newest at any moment, and which is
-//! still on its way. Once `purge-cli` has exited with 0 for a hard purge, no read that is sent from then on may give less
-//! than the version that the origin had when the purge was issued.
+//! Two shields, one of them the home of the purge log, and six PoPs behind links of real length are under load while
+//! operators change pages and purge them with `purge-cli`. Meanwhile nodes are killed, paused and restarted, and links are
+//! cut. The origin is in this process, so it is known exactly which version of a page is the newest at any moment, and
+//! which is still on its way. Once `purge-cli` has exited with 0 for a hard purge, no read that is sent from then on may
+//! give less than the version that the origin had when the purge was issued.
 //!
 //! The seed decides the plan of the faults and what is drawn; how it all falls together is the machine's business, so a
 //! seed does not repeat a run step by step. The protocol under a seeded scheduler is [`crate::prove`].
@@ -122,7 +122,7 @@ pub async fn run(options: &Options, progress: &dyn Progress) -> Result<Report, R
 
     progress.phase("the faults are over: a purge of everything");
     origin.calm_down();
-    let proven = last_purge(&desk, &ledger, &shared).await;
+    let proven = last_purge(&desk, &ledger, &shared, stage.fleet.nodes().len()).await;
     progress.phase("reading everything on every node");
     let mut newest = Ok(0);
     for (number, (node, pool)) in pools.iter().enumerate() {
@@ -194,14 +194,15 @@ async fn until_done(
             () = sleep(TELL_EVERY) => {
                 let (checked, stale) = (shared.tally.checked.load(Relaxed), shared.tally.stale_count.load(Relaxed));
                 let (proven, left) = (ledger.hard_proven.load(Relaxed), faults::left(end));
-                progress.detail(&format!("{checked} reads checked, {stale} stale; {proven} purges proven; {left:.0} s left"));
+                let told = format!("{checked} reads checked, {stale} stale; {proven} purges proven; {left:.0} s left");
+                progress.detail(&told);
             }
         }
     }
 }
 
-/// Purges everything, until that is proven.
-async fn last_purge(desk: &Desk, ledger: &Ledger, shared: &Watching) -> Result<Duration, String> {
+/// Purges everything, until that is proven, and all nodes are among those that it was proven of.
+async fn last_purge(desk: &Desk, ledger: &Ledger, shared: &Watching, nodes: usize) -> Result<Duration, String> {
     let began = clock::now();
     let issue = shared.truth.issue(&Selection::Everything, true, true);
     let words = Selection::Everything.arguments(&shared.truth);
@@ -209,12 +210,17 @@ async fn last_purge(desk: &Desk, ledger: &Ledger, shared: &Watching) -> Result<D
         let sent = desk.send(ledger, &words, "last", true, LAST_TIMEOUT).await.map_err(|error| error.to_string())?;
         let took = clock::now().saturating_duration_since(began);
         if sent.code == 0 {
-            shared.truth.prove(Proof::now("last", &sent.position, &words.join(" "), issue.pages.clone()));
+            shared.truth.prove(Proof::now("last", &sent.position, &words.join(" "), issue.pages.clone()), true);
+        }
+        if sent.code == 0 && sent.members == nodes {
             shared.truth.end(&issue.pages);
             return Ok(took);
         }
         if took >= PROVEN_WITHIN {
-            return Err(format!("not within {took:.1?}: purge-cli ended with {}: {}", sent.code, sent.said));
+            let (code, members, said) = (sent.code, sent.members, sent.said);
+            return Err(format!(
+                "not within {took:.1?}: purge-cli ended with {code}, {members} nodes follow the log: {said}"
+            ));
         }
         sleep(LAST_PAUSE).await;
     }

@@ -81,6 +81,7 @@ struct Printed {
 struct PrintedNode {
     node: String,
     proven: bool,
+    boot_id: Option<String>,
 }
 
 /// How a send ended.
@@ -89,6 +90,8 @@ pub(super) struct Sent {
     pub(super) code: i32,
     pub(super) position: String,
     pub(super) said: String,
+    /// How many processes follow the log, by what the home says.
+    pub(super) members: usize,
     is_new: bool,
 }
 
@@ -118,7 +121,9 @@ impl Desk {
         let printed: Option<Printed> = serde_json::from_slice(&output.stdout).ok();
         ledger.note(id, code, printed.as_ref(), &said);
         let position = printed.as_ref().and_then(|it| it.position.clone()).unwrap_or_default();
-        Ok(Sent { code, position, said, is_new: printed.and_then(|it| it.is_new).unwrap_or(true) })
+        let nodes = printed.iter().flat_map(|printed| &printed.nodes);
+        let members = nodes.filter(|node| node.boot_id.is_some()).count();
+        Ok(Sent { code, position, said, members, is_new: printed.and_then(|it| it.is_new).unwrap_or(true) })
     }
 }
 
@@ -221,12 +226,8 @@ impl Operator {
             let sent = sent?;
             self.ledger.recorded_before.fetch_add(u64::from(!sent.is_new), Relaxed);
             match sent.code {
-                PROVEN if is_hard => {
-                    self.proven(&sent, id, &words, issue, sends);
-                    return Ok(());
-                }
                 PROVEN => {
-                    self.ledger.soft_proven.fetch_add(1, Relaxed);
+                    self.proven(&sent, id, is_hard, &words, issue, sends);
                     return Ok(());
                 }
                 PARTIAL if !self.rng.random_bool(SENT_AGAIN) => break,
@@ -239,11 +240,15 @@ impl Operator {
         Ok(())
     }
 
-    fn proven(&self, sent: &Sent, id: &str, words: &[String], issue: &Issue, sends: u32) {
+    fn proven(&self, sent: &Sent, id: &str, is_hard: bool, words: &[String], issue: &Issue, sends: u32) {
         let Watching { truth, proven, .. } = &*self.shared;
-        truth.prove(Proof::now(id, &sent.position, &words.join(" "), issue.pages.clone()));
+        truth.prove(Proof::now(id, &sent.position, &words.join(" "), issue.pages.clone()), is_hard);
         // Nobody may be watching yet.
         let _unwatched = proven.send(issue.pages.iter().map(|(page, _)| *page).collect());
+        if !is_hard {
+            self.ledger.soft_proven.fetch_add(1, Relaxed);
+            return;
+        }
         self.ledger.hard_proven.fetch_add(1, Relaxed);
         self.ledger.proven_later.fetch_add(u64::from(sends > 1), Relaxed);
         self.ledger.met_fills.fetch_add(u64::from(issue.fills_met > 0), Relaxed);

@@ -61,6 +61,8 @@ pub(super) struct Tally {
     outcomes: Mutex<BTreeMap<Outcome, u64>>,
     stale: Mutex<Vec<Stale>>,
     pub(super) stale_count: AtomicU64,
+    /// Fresh answers that a soft purge had marked stale.
+    fresh: Mutex<Vec<String>>,
     torn: Mutex<Vec<String>>,
 }
 
@@ -76,6 +78,10 @@ impl Tally {
 
     pub(super) fn stale(&self) -> Vec<Stale> {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn fresh(&self) -> Vec<String> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn torn(&self) -> Vec<String> {
@@ -176,24 +182,27 @@ impl Reader {
                 *tally.errors.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
             }
             Shown::Torn(what) => {
-                let mut torn = tally.torn.lock().unwrap_or_else(PoisonError::into_inner);
-                if torn.len() < MAX_TOLD {
-                    torn.push(format!("{} answers {}: {what} ({told})", self.node, ask.summary()));
-                }
+                note(&tally.torn, format!("{} answers {}: {what} ({told})", self.node, ask.summary()));
             }
             Shown::Version(version) => {
                 self.seen.insert(page, version);
-                *tally
-                    .outcomes
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .entry(Outcome::of(Some(told)))
-                    .or_default() += 1;
+                let outcome = Outcome::of(Some(told));
+                *tally.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
                 if expected.version > 0 {
                     tally.checked.fetch_add(1, Relaxed);
                 }
                 if version < expected.version {
                     self.tell(page, ask, sent, expected.version, version, told);
+                } else if version < expected.fresh && outcome == Outcome::Hit {
+                    let (node, fresh, sent) = (&self.node, expected.fresh, self.shared.history.seconds(sent));
+                    note(
+                        &tally.fresh,
+                        format!(
+                            "{node} answers {}, sent at {sent:.3} s, with version {version}; a soft purge had marked all before \
+                         {fresh} ({told})",
+                            ask.summary()
+                        ),
+                    );
                 }
             }
         }
@@ -245,7 +254,7 @@ impl Reader {
         ask
     }
 
-    /// Reads every page in every language, once, for what it is now.
+    /// Reads every page in every language for what it is now; and again what can be stored for long, to see that it is.
     ///
     /// # Errors
     /// The first page that is not as it should be.
@@ -253,16 +262,30 @@ impl Reader {
         let mut reads = 0;
         for (at, page) in self.shared.truth.pages.iter().enumerate() {
             for language in LANGUAGES {
-                let ask = Ask::get(HOST, &page.path).with("accept-language", language);
                 let want = self.shared.truth.version(at);
                 let wrong = |what: String| format!("{}: {}: {what}, not version {want}", self.node, page.path);
-                let reply = self.pool.exchange(&ask).await.map_err(|error| wrong(error.to_string()))?.reply;
-                match read(&page.path, &reply) {
-                    Shown::Version(version) if version == want => reads += 1,
-                    shown => return Err(wrong(format!("status {}, {shown:?}", reply.status))),
+                let ask = Ask::get(HOST, &page.path).with("accept-language", language);
+                for is_second in [false, true] {
+                    let reply = self.pool.exchange(&ask).await.map_err(|error| wrong(error.to_string()))?.reply;
+                    let told = reply.header("cache-status").unwrap_or("");
+                    match read(&page.path, &reply) {
+                        Shown::Version(version) if version == want => reads += 1,
+                        shown => return Err(wrong(format!("status {}, {shown:?} ({told})", reply.status))),
+                    }
+                    if is_second && page.manner != Manner::Short && Outcome::of(Some(told)) != Outcome::Hit {
+                        return Err(format!("{}: {}: is not stored ({told})", self.node, page.path));
+                    }
                 }
             }
         }
         Ok(reads)
+    }
+}
+
+/// Keeps what is wrong, up to a bound.
+fn note(wrongs: &Mutex<Vec<String>>, wrong: String) {
+    let mut wrongs = wrongs.lock().unwrap_or_else(PoisonError::into_inner);
+    if wrongs.len() < MAX_TOLD {
+        wrongs.push(wrong);
     }
 }

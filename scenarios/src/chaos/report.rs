@@ -142,12 +142,17 @@ impl Report {
             not_modified: of(&asked.not_modified),
             failed: of(&asked.failed),
         };
-        let (stale, torn) = (tally.stale(), tally.torn());
+        let (stale, torn, fresh) = (tally.stale(), tally.torn(), tally.fresh());
         let mut checks = vec![
             check(
                 "no read falls below what a proven purge has promised",
                 stale.is_empty(),
                 format!("{} reads checked, {} stale", reads.checked, of(&tally.stale_count)),
+            ),
+            check(
+                "no read is fresh that a proven soft purge has marked",
+                fresh.is_empty(),
+                listed(&fresh, &format!("{} soft purges proven", purges.soft_proven)),
             ),
             check("every answer is one version of its page", torn.is_empty(), format!("{} are not", torn.len())),
             check(
@@ -166,16 +171,22 @@ impl Report {
                 format!("{} of {} were not", reads.timeouts, reads.total),
             ),
             match &ended.proven {
-                Ok(took) => {
-                    check("after the faults a purge of everything is proven", true, format!("within {took:.1?}"))
+                Ok(took) => check(
+                    "after the faults a purge of everything is proven of all nodes",
+                    true,
+                    format!("within {took:.1?}"),
+                ),
+                Err(said) => {
+                    check("after the faults a purge of everything is proven of all nodes", false, said.clone())
                 }
-                Err(said) => check("after the faults a purge of everything is proven", false, said.clone()),
             },
             match &ended.newest {
-                Ok(count) => {
-                    check("then every node gives the newest version", true, format!("{count} of {count} reads"))
-                }
-                Err(wrong) => check("then every node gives the newest version", false, wrong.clone()),
+                Ok(count) => check(
+                    "then every node gives the newest version, and stores it",
+                    true,
+                    format!("{count} of {count} reads"),
+                ),
+                Err(wrong) => check("then every node gives the newest version, and stores it", false, wrong.clone()),
             },
         ];
         let faults: u64 = suffered.counts.values().sum();

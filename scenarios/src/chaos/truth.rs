@@ -39,6 +39,8 @@ pub(super) struct Page {
     at_origin: Mutex<AtOrigin>,
     /// No read that is sent from now on may give less.
     promised: AtomicU64,
+    /// No read that is sent from now on may give less as fresh.
+    softened: AtomicU64,
     /// Hard purges that were issued, and those that have ended.
     begun: AtomicU64,
     ended: AtomicU64,
@@ -76,6 +78,8 @@ pub(super) struct Issue {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     pub(super) version: u64,
+    /// What is less must not be fresh.
+    pub(super) fresh: u64,
     begun: u64,
     is_open: bool,
 }
@@ -96,6 +100,7 @@ impl Truth {
             manner: [Manner::Long, Manner::Short, Manner::Varying][(folder + page) % 3],
             at_origin: Mutex::new(AtOrigin { version: 1, requests: 0, in_flight: BTreeMap::new() }),
             promised: AtomicU64::new(0),
+            softened: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
         };
@@ -135,10 +140,12 @@ impl Truth {
         issue
     }
 
-    /// A hard purge is proven: from now on nobody gets less.
-    pub(super) fn prove(&self, proof: Proof) {
+    /// A purge is proven: from now on nobody gets less; or not as fresh, if it is a soft one.
+    pub(super) fn prove(&self, proof: Proof, is_hard: bool) {
         for (page, version) in &proof.pages {
-            self.pages[*page].promised.fetch_max(*version, SeqCst);
+            let page = &self.pages[*page];
+            let promise = if is_hard { &page.promised } else { &page.softened };
+            promise.fetch_max(*version, SeqCst);
         }
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner).push(proof);
     }
@@ -154,8 +161,8 @@ impl Truth {
     pub(super) fn expected(&self, page: usize) -> Expected {
         let page = &self.pages[page];
         let version = page.promised.load(SeqCst);
-        let begun = page.begun.load(SeqCst);
-        Expected { version, begun, is_open: page.ended.load(SeqCst) < begun }
+        let (fresh, begun) = (page.softened.load(SeqCst).max(version), page.begun.load(SeqCst));
+        Expected { version, fresh, begun, is_open: page.ended.load(SeqCst) < begun }
     }
 
     /// Whether a read that was sent then overlapped a hard purge of its page.
@@ -226,7 +233,7 @@ mod tests {
         assert_eq!((issue.pages.as_slice(), issue.fills_met, fill.version), (&[(0, 2)][..], 1, 1));
         let during = truth.expected(0);
         assert_eq!((early.version, during.version), (0, 0));
-        truth.prove(Proof::now("x", "1.2", "url", issue.pages.clone()));
+        truth.prove(Proof::now("x", "1.2", "url", issue.pages.clone()), true);
         truth.end(&issue.pages);
         let late = truth.expected(0);
         assert_eq!((late.version, truth.expected(1).version), (2, 0));
@@ -234,6 +241,8 @@ mod tests {
         assert_eq!(overlapped, [true, true, false]);
         assert_eq!(truth.proof_against(0, 1).expect("the proof").position, "1.2");
         assert!(truth.proof_against(0, 2).is_none());
+        truth.prove(Proof::now("y", "1.3", "url", vec![(0, 3)]), false);
+        assert_eq!((truth.expected(0).version, truth.expected(0).fresh), (2, 3));
         drop(fill);
         assert_eq!(truth.issue(&Selection::Site, true, false).fills_met, 0);
     }

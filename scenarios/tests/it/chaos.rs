@@ -34,7 +34,9 @@ fn a_purge_that_is_none_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
     symlink(programs().join("edge"), folder.path().join("edge")).unwrap();
     let liar = folder.path().join("purge-cli");
-    let lie = r#"{"proven": true, "position": null, "is_new": true, "nodes": [{"node": "fra-1", "proven": true}]}"#;
+    let lie = r#"{"proven": true, "position": null, "is_new": true, "nodes": [NODES]}"#;
+    let node = r#"{"node": "fra-1", "proven": true, "boot_id": "b1"}"#;
+    let lie = lie.replace("NODES", &[node; 8].join(", "));
     std::fs::write(&liar, format!("#!/bin/sh\necho '{lie}'\n")).unwrap();
     std::fs::set_permissions(&liar, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (code, report, said) = run(folder.path(), "5s");
@@ -44,7 +46,10 @@ fn a_purge_that_is_none_is_found_out() {
     let told = &stale[0];
     assert!(told["got"].as_u64() < told["promised"].as_u64(), "{told}");
     assert!(["node", "request", "purge"].iter().all(|key| told[key].as_str() != Some("")), "{told}");
-    for check in ["no read falls below what a proven purge has promised", "then every node gives the newest version"] {
+    for check in [
+        "no read falls below what a proven purge has promised",
+        "then every node gives the newest version, and stores it",
+    ] {
         assert!(said.contains(&format!("FAIL  {check}")), "{check}: {said}");
     }
 }
