@@ -27,7 +27,7 @@ Examples:
   purge-cli tag --site docs --soft guide      serve it stale while it is revalidated
   purge-cli prefix https://www.example.com/img/
   sed 's|^|https://www.example.com/|' changed-files.txt | purge-cli url --from -
-  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.ok | not)'
+  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.proven | not)'
   purge-cli all --yes";
 
 /// The arguments of a run.
