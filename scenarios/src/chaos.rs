@@ -28,7 +28,7 @@ pub use report::{OriginReport, Purges, Reads, Report};
 pub use table::render;
 
 use crate::clock;
-use crate::fleet::{Binary, find_binary};
+use crate::fleet::{Binary, FleetNode, find_binary};
 use crate::load::Pool;
 use crate::run::{Progress, RunError};
 use faults::{Nemesis, Plan, Suffered};
@@ -49,6 +49,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 use truth::{Proof, Truth};
 
+/// By which a panic is known in a log.
+const PANIC: &str = "panicked at";
 /// Operators who purge side by side.
 const OPERATORS: u64 = 3;
 /// Clients of each PoP, over a link to it; and those who watch each node from nearby.
@@ -113,7 +115,7 @@ pub async fn run(options: &Options, progress: &dyn Progress) -> Result<Report, R
         };
         operators.spawn(operator.work());
     }
-    let (suffered, purged) =
+    let (mut suffered, purged) =
         tokio::join!(disturb(&mut stage, &shared, &plan, purging.subscribe(), options.duration), async {
             let purged = until_done(operators, &shared, &ledger, options.duration, progress).await;
             purged.map_err(|cause| RunError::Program { program: desk.program.clone(), cause })
@@ -134,6 +136,7 @@ pub async fn run(options: &Options, progress: &dyn Progress) -> Result<Report, R
     }
     shared.stop.send_replace(true);
     readers.join_all().await;
+    suffered.failures.extend(panics(stage.fleet.nodes()));
     let ended = Ended { proven, newest };
     let told = (options.seed, options.duration);
     Ok(Report::gather(told, &shared, &ledger, suffered, origin.asked(), &ended))
@@ -173,6 +176,16 @@ async fn disturb(
     sleep_until(shared.history.start() + duration).await;
     shared.stop_purging.send_replace(true);
     suffered
+}
+
+/// What nodes logged of panics, which no fault excuses.
+fn panics(nodes: &[FleetNode]) -> Vec<String> {
+    let of = |node: &FleetNode| {
+        let log = node.stderr();
+        let lines = log.lines().filter(|line| line.contains(PANIC));
+        lines.map(|line| format!("{}: {line}", node.id())).collect::<Vec<_>>()
+    };
+    nodes.iter().flat_map(of).collect()
 }
 
 /// Waits until the operators have ended what they had begun when they were told to stop.

@@ -161,7 +161,7 @@ impl Report {
                 listed(&ledger.failures(), "exit codes and documents agree, and no purge has lost its position"),
             ),
             check(
-                "every node comes back",
+                "every node comes back, and none panics",
                 suffered.failures.is_empty(),
                 listed(&suffered.failures, &format!("after {} faults", suffered.counts.values().sum::<u64>())),
             ),
