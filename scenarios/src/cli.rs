@@ -2,10 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use edge::config::parse_duration;
 use scenarios::conformance::Topology;
 use scenarios::prove;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Run whole Tidewall fleets on one machine: real processes, links of real length, load, checks.
 #[derive(Parser, Debug)]
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Conformance(Conformance),
     /// Run the purge protocol under many schedules, and exit 0 if none breaks its promise
     Prove(Prove),
+    /// Purge a fleet of real processes amid faults, and exit 0 if every purge that is proven keeps its promise
+    Chaos(Chaos),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  scenarios completions bash > ~/.local/share/bash-completion/completions/scenarios"
@@ -98,12 +102,27 @@ pub(crate) struct Prove {
     pub(crate) json: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(after_help = CHAOS_HELP)]
+pub(crate) struct Chaos {
+    /// Determines which faults come when, and what is purged
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How long the load lasts, as in 15s or 10m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = load_time)]
+    pub(crate) duration: Duration,
+    /// Write all that was measured as JSON; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo build --workspace --bins      # scenarios start the programs beside their own
   scenarios list
   scenarios run quickstart
   scenarios run my-scenario.toml --seed 7 --json report.json
+  scenarios chaos --duration 5m
   scenarios conformance";
 
 const RUN_HELP: &str = "\
@@ -133,6 +152,25 @@ Examples:
 
 A fleet in one thread: home, shields, edges, origin, clients, operators, faults. The decisions are the edge's own.
 Exit codes: 0 no seed fails; 1 one does, and its trace is printed; 2 the command line is wrong.";
+
+const CHAOS_HELP: &str = "\
+Examples:
+  scenarios chaos
+  scenarios chaos --seed 7 --duration 10m --json report.json
+
+Two shields and six PoPs under load, with links of real length. Pages change at the origin and are purged with purge-cli,
+while nodes and the home of the purge log are killed, paused and restarted, and links are cut. After purge-cli has exited
+with 0 for a hard purge, no read may give what is older than that purge; nor may a run pass that has not met enough.
+Exit codes: 0 all checks hold; 1 a check does not; 2 the command line is wrong; 3 it could not be run.
+The programs are taken from the folder of this one, or from the one that TIDEWALL_BIN_DIR names.";
+
+/// Loads that are long enough to hold faults, and short enough to be waited for.
+const LOAD_TIMES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
+
+fn load_time(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text).filter(|time| LOAD_TIMES.contains(time));
+    time.ok_or_else(|| "write it as in 15s or 10m, from 5s to 24h".to_owned())
+}
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("use A..B, as in 0..1000")?;

@@ -142,6 +142,13 @@ impl Ask {
         self.with(CONTENT_TYPE.as_str(), "application/json")
     }
 
+    /// What is asked, in a line.
+    pub fn summary(&self) -> String {
+        let fields = self.headers.iter().filter(|(name, _)| **name != HOST && **name != AUTHORIZATION);
+        let fields = fields.map(|(name, value)| format!(" {name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        format!("{} {}{}", self.method, self.target, fields.collect::<String>())
+    }
+
     fn set(&mut self, name: &str, value: &str) {
         let name = hyper::header::HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, value.parse()) {

@@ -1,5 +1,6 @@
 //! `scenarios`: runs whole Tidewall fleets on one machine, and says whether they did what they should.
 
+mod chaotic;
 mod cli;
 mod conform;
 mod progress;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(command) => run_scenario(&command),
         Command::Conformance(command) => conform::conformance(&command),
         Command::Prove(command) => proving::prove(&command),
+        Command::Chaos(command) => chaotic::chaos(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "scenarios", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -118,9 +120,12 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
 }
 
 fn print(report: &Report, command: &Run, json: Option<File>) -> anyhow::Result<()> {
-    let text = run::render(report);
-    let document = serde_json::to_string_pretty(report)?;
-    match (json, &command.json) {
+    print_report(&run::render(report), &serde_json::to_string_pretty(report)?, command.json.as_deref(), json)
+}
+
+/// Prints a report as text, and as JSON where that was asked for: into the file that was opened, or on stdout.
+fn print_report(text: &str, document: &str, asked: Option<&Path>, json: Option<File>) -> anyhow::Result<()> {
+    match (json, asked) {
         (Some(mut file), _) => {
             writeln!(file, "{document}").context("the report can't be written")?;
             anstream::print!("{text}");

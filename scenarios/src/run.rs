@@ -8,11 +8,15 @@ mod report;
 mod stage;
 mod table;
 mod watch;
+mod wiring;
 
 pub use checks::Check;
 pub use report::{DeployReport, LinkReport, OriginReport, PurgeNode, PurgeReport, ReadReport, RegionReport, Report};
+pub(crate) use stage::ORIGIN_PORT;
 pub use stage::Stage;
 pub use table::render;
+pub(crate) use table::{render_checks, render_verdict};
+pub(crate) use wiring::{nodes_of, wire};
 
 use crate::client::ClientError;
 use crate::clock;
@@ -63,6 +67,22 @@ pub enum RunError {
     Link {
         /// Its name.
         name: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The origin can't listen.
+    #[error("the origin can't listen on {address}: {cause}")]
+    Origin {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// A program can't be run.
+    #[error("{}: can't be run: {cause}", program.display())]
+    Program {
+        /// Which.
+        program: std::path::PathBuf,
         /// Why not.
         cause: std::io::Error,
     },

@@ -173,6 +173,11 @@ impl Fleet {
         &self.nodes
     }
 
+    /// All nodes, each to be ended and started by itself.
+    pub fn nodes_mut(&mut self) -> &mut [FleetNode] {
+        &mut self.nodes
+    }
+
     /// The fleet file as it looks from where purges are issued.
     pub fn fleet_file(&self) -> &Path {
         &self.fleet_file
@@ -228,7 +233,7 @@ impl Fleet {
     /// # Panics
     /// If the fleet has no such node.
     pub fn signal(&self, id: &str, signal: Signal) -> Result<(), FleetError> {
-        self.node(id).process.signal(signal)
+        self.node(id).signal(signal)
     }
 
     /// Asks a node to read its fleet file anew (SIGHUP). It takes effect some time later.
@@ -250,7 +255,7 @@ impl Fleet {
     /// # Panics
     /// If the fleet has no such node.
     pub async fn terminate(&mut self, id: &str) -> Result<ExitStatus, FleetError> {
-        self.node_mut(id).process.terminate(END_WITHIN).await
+        self.node_mut(id).terminate().await
     }
 
     /// Ends a node at once (SIGKILL).
@@ -261,7 +266,7 @@ impl Fleet {
     /// # Panics
     /// If the fleet has no such node.
     pub async fn kill(&mut self, id: &str) -> Result<(), FleetError> {
-        self.node_mut(id).process.kill().await
+        self.node_mut(id).kill().await
     }
 
     /// Starts a node again, at the same addresses, and waits until it is ready. If it still runs it is killed first.
@@ -272,10 +277,7 @@ impl Fleet {
     /// # Panics
     /// If the fleet has no such node.
     pub async fn restart(&mut self, id: &str) -> Result<(), FleetError> {
-        let node = self.node_mut(id);
-        node.process.restart().await?;
-        node.await_listening().await?;
-        node.await_ready().await
+        self.node_mut(id).restart().await
     }
 
     /// Ends all nodes in an orderly way: SIGTERM to each, and how each ended.
@@ -297,6 +299,40 @@ impl Fleet {
 }
 
 impl FleetNode {
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<(), FleetError> {
+        self.process.signal(signal)
+    }
+
+    /// Asks it to drain and end (SIGTERM), and waits until it has.
+    ///
+    /// # Errors
+    /// If it doesn't.
+    pub async fn terminate(&mut self) -> Result<ExitStatus, FleetError> {
+        self.process.terminate(END_WITHIN).await
+    }
+
+    /// Ends it at once (SIGKILL).
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub async fn kill(&mut self) -> Result<(), FleetError> {
+        self.process.kill().await
+    }
+
+    /// Starts it again, at the same addresses, and waits until it is ready. If it still runs it is killed first.
+    ///
+    /// # Errors
+    /// If it doesn't get ready.
+    pub async fn restart(&mut self) -> Result<(), FleetError> {
+        self.process.restart().await?;
+        self.await_listening().await?;
+        self.await_ready().await
+    }
+
     /// Waits for the line that says where it listens, which must be where it was told to.
     async fn await_listening(&mut self) -> Result<(), FleetError> {
         let line: Listening = self.process.first_line().await?;

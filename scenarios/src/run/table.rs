@@ -1,5 +1,6 @@
 //! The report for people.
 
+use super::checks::Check;
 use super::report::{RegionReport, Report};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
@@ -54,21 +55,28 @@ pub fn render(report: &Report) -> String {
         deploy.purge.nodes.len(),
         ms(Some(deploy.purge.duration_ms)),
     );
-    for check in &report.checks {
+    render_checks(&mut text, &report.checks);
+    render_verdict(&mut text, &report.checks, report.seed);
+    text
+}
+
+/// A line for each check.
+pub(crate) fn render_checks(text: &mut String, checks: &[Check]) {
+    for check in checks {
         let (style, word) = if check.ok { (GOOD, "pass") } else { (BAD, "FAIL") };
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{style}{word}{style:#}  {}: {}", check.name, check.detail);
     }
-    let failed = report.checks.iter().filter(|check| !check.ok).count();
+}
+
+/// Whether all of them hold.
+pub(crate) fn render_verdict(text: &mut String, checks: &[Check], seed: u64) {
+    let (failed, all) = (checks.iter().filter(|check| !check.ok).count(), checks.len());
+    // Writing to a string does not fail.
     let _ = match failed {
-        0 => writeln!(text, "\n{GOOD}all {} checks hold{GOOD:#} (seed {})", report.checks.len(), report.seed),
-        _ => writeln!(
-            text,
-            "\n{BAD}{failed} of {} checks don't hold{BAD:#} (run again with --seed {})",
-            report.checks.len(),
-            report.seed
-        ),
+        0 => writeln!(text, "\n{GOOD}all {all} checks hold{GOOD:#} (seed {seed})"),
+        _ => writeln!(text, "\n{BAD}{failed} of {all} checks don't hold{BAD:#} (run again with --seed {seed})"),
     };
-    text
 }
 
 fn row(region: &RegionReport) -> [String; 9] {

@@ -56,8 +56,11 @@ pub struct Topology {
     pub min_rtt_ms: f64,
     /// Where clients are served.
     pub pops: Vec<PopEntry>,
-    /// What the edges fetch through.
+    /// What the edges fetch through, and the home of the purge log.
     pub shield: Shield,
+    /// Further shields: each has a share of the URLs.
+    #[serde(default)]
+    pub further_shields: Vec<Shield>,
     /// Where the origin is.
     pub origin: Server,
     /// Where purges are issued.
@@ -255,7 +258,15 @@ impl Scenario {
         if !(1..=MAX_POPS).contains(&topology.pops.len()) {
             return Err(format!("topology.pops has {} entries: write 1 to {MAX_POPS}", topology.pops.len()));
         }
-        let mut names = BTreeSet::from([topology.shield.pop.as_str()]);
+        let mut names = BTreeSet::new();
+        for shield in topology.shields() {
+            if !names.insert(&shield.pop) || topology.shields().filter(|other| other.id == shield.id).count() > 1 {
+                return Err(format!(
+                    "there are two shields {:?} or PoPs {:?}: each needs its own id",
+                    shield.id, shield.pop
+                ));
+            }
+        }
         for pop in &topology.pops {
             in_range(&format!("client_rtt_ms of {}", pop.id), pop.client_rtt_ms, 0.0..=10_000.0)?;
             if !names.insert(&pop.id) {
@@ -293,8 +304,19 @@ impl Scenario {
 
     /// How distances become round-trip times.
     pub fn geography(&self) -> Geography {
-        let min_rtt = Duration::from_secs_f64(self.topology.min_rtt_ms / 1e3);
-        Geography { path_factor: self.topology.path_factor, min_rtt }
+        self.topology.geography()
+    }
+}
+
+impl Topology {
+    /// All shields, the home of the purge log first.
+    pub fn shields(&self) -> impl Iterator<Item = &Shield> {
+        std::iter::once(&self.shield).chain(&self.further_shields)
+    }
+
+    /// How distances become round-trip times.
+    pub fn geography(&self) -> Geography {
+        Geography { path_factor: self.path_factor, min_rtt: Duration::from_secs_f64(self.min_rtt_ms / 1e3) }
     }
 }
 
@@ -335,6 +357,9 @@ mod tests {
 
     const QUICKSTART: &str = include_str!("../../quickstart.toml");
 
+    const FURTHER_SHIELD: &str = "[[topology.further_shields]]\nid = \"shield-1\"\npop = \"shield-sin\"\n\
+        region = \"Singapore\"\nlatitude = 1.36\nlongitude = 103.99\n\n[[topology.pops]]";
+
     #[test]
     fn the_quickstart_is_in_order() {
         let scenario = Scenario::parse(QUICKSTART, Path::new("somewhere")).unwrap();
@@ -348,6 +373,7 @@ mod tests {
             ("per_second", "per_secnod", "unknown field `per_secnod`"),
             ("[load]\n", "[load]\nzipf_exponent = 9.0\n#", "zipf_exponent"),
             ("id = \"iad\"", "id = \"fra\"", "two PoPs \"fra\""),
+            ("[[topology.pops]]", FURTHER_SHIELD, "two shields \"shield-1\""),
             ("release = \"v2\"", "release = \"v1\"", "live already"),
             ("release = \"v2\"", "release = \"v3\"", "none of site.releases"),
             ("name = \"v2\"", "name = \"v1\"", "two of the same name"),

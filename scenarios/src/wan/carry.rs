@@ -4,6 +4,8 @@
 //! once and the delay costs no throughput. What a kernel does on loopback at once is charged: the opening of the
 //! connection takes one round trip before the first bytes of the client leave, as the TCP handshake does; a refusal
 //! takes one as well. TLS needs no such care: its flights are bytes. Ends and resets travel like bytes, behind them.
+//! While the link is cut nothing is delivered; what is on its way arrives once it is whole again, as TCP would send it
+//! anew.
 
 use crate::alarm::sleep_until;
 use crate::clock;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 /// Bytes that are read at once.
@@ -32,6 +34,29 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
     pub(super) bytes_up: AtomicU64,
     pub(super) bytes_down: AtomicU64,
+}
+
+/// What is wrong with a link.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trouble {
+    /// Nothing is delivered.
+    pub(super) is_cut: bool,
+    /// How often all its connections have been reset.
+    pub(super) resets: u64,
+}
+
+/// Waits while the link is cut.
+async fn whole(trouble: &watch::Receiver<Trouble>) {
+    // Without its sender the link is gone, and this task with it.
+    let mut trouble = trouble.clone();
+    let _gone = trouble.wait_for(|trouble| !trouble.is_cut).await;
+}
+
+/// Waits until the connections of the link are reset.
+async fn all_are_reset(trouble: &watch::Receiver<Trouble>) {
+    let mut trouble = trouble.clone();
+    let before = trouble.borrow().resets;
+    let _gone = trouble.wait_for(|trouble| trouble.resets != before).await;
 }
 
 /// What travels.
@@ -51,10 +76,12 @@ pub(super) async fn carry(
     opened: Instant,
     one_way: Duration,
     counters: &Counters,
+    trouble: &watch::Receiver<Trouble>,
 ) {
     counters.connections.fetch_add(1, Relaxed);
     // The SYN is on its way; what the client sends meanwhile stays in the kernel.
     sleep_until(opened + one_way).await;
+    whole(trouble).await;
     let mut server = match TcpStream::connect(target).await {
         Ok(server) => server,
         Err(_) => {
@@ -69,9 +96,14 @@ pub(super) async fn carry(
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         // The client may send when the SYN-ACK is back, the server when the ACK has come.
-        let up = Way { one_way, not_before: opened + one_way * 2, bytes: &counters.bytes_up };
-        let down = Way { one_way, not_before: opened + one_way * 3, bytes: &counters.bytes_down };
-        tokio::try_join!(up.pump(from_client, to_server), down.pump(from_server, to_client))
+        let up = Way { one_way, not_before: opened + one_way * 2, bytes: &counters.bytes_up, trouble };
+        let down = Way { one_way, not_before: opened + one_way * 3, bytes: &counters.bytes_down, trouble };
+        tokio::select! {
+            delivered = async { tokio::try_join!(up.pump(from_client, to_server), down.pump(from_server, to_client)) } => {
+                delivered.map(|_| ())
+            }
+            () = all_are_reset(trouble) => Err(Reset),
+        }
     };
     if let Err(Reset) = delivered {
         reset(&client);
@@ -90,6 +122,7 @@ struct Way<'c> {
     one_way: Duration,
     not_before: Instant,
     bytes: &'c AtomicU64,
+    trouble: &'c watch::Receiver<Trouble>,
 }
 
 impl Way<'_> {
@@ -126,6 +159,7 @@ impl Way<'_> {
     async fn write(&self, mut queue: mpsc::Receiver<(Instant, Parcel)>, mut to: WriteHalf<'_>) -> Result<(), Reset> {
         while let Some((due, parcel)) = queue.recv().await {
             sleep_until(due).await;
+            whole(self.trouble).await;
             let written: io::Result<()> = match &parcel {
                 Parcel::Bytes(bytes, _) => {
                     self.bytes.fetch_add(bytes.len() as u64, Relaxed);

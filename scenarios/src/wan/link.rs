@@ -1,6 +1,6 @@
 //! One end of a link: a listener whose connections are carried to a target.
 
-use super::carry::{Counters, carry};
+use super::carry::{Counters, Trouble, carry};
 use crate::clock;
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// Connections that a link carries at once; more wait in the kernel's queue.
@@ -35,6 +35,7 @@ pub struct Link {
     spec: LinkSpec,
     address: SocketAddr,
     counters: Arc<Counters>,
+    trouble: watch::Sender<Trouble>,
     accepting: AbortHandle,
 }
 
@@ -60,8 +61,25 @@ impl Link {
         let listener = TcpListener::bind(spec.listen).await?;
         let address = listener.local_addr()?;
         let counters = Arc::new(Counters::default());
-        let accepting = tokio::spawn(accept(listener, spec.target, spec.rtt / 2, Arc::clone(&counters)));
-        Ok(Self { spec, address, counters, accepting: accepting.abort_handle() })
+        let trouble = watch::Sender::new(Trouble::default());
+        let ways = Ways { target: spec.target, one_way: spec.rtt / 2, counters: Arc::clone(&counters) };
+        let accepting = tokio::spawn(accept(listener, ways, trouble.subscribe()));
+        Ok(Self { spec, address, counters, trouble, accepting: accepting.abort_handle() })
+    }
+
+    /// Cuts the link: from now on nothing is delivered in either direction, and nobody is told.
+    pub fn cut(&self) {
+        self.trouble.send_modify(|trouble| trouble.is_cut = true);
+    }
+
+    /// Makes a link that was cut whole again. What was sent meanwhile is delivered.
+    pub fn restore(&self) {
+        self.trouble.send_modify(|trouble| trouble.is_cut = false);
+    }
+
+    /// Resets all connections. New ones can be opened at once.
+    pub fn reset(&self) {
+        self.trouble.send_modify(|trouble| trouble.resets += 1);
     }
 
     /// The address of this end.
@@ -92,7 +110,15 @@ impl Drop for Link {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, one_way: Duration, counters: Arc<Counters>) {
+/// What each connection of a link needs to know.
+#[derive(Debug, Clone)]
+struct Ways {
+    target: SocketAddr,
+    one_way: Duration,
+    counters: Arc<Counters>,
+}
+
+async fn accept(listener: TcpListener, ways: Ways, trouble: watch::Receiver<Trouble>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Dropped with this task, and its connections with it.
     let mut connections = JoinSet::new();
@@ -106,9 +132,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, one_way: Duration, co
             }
         };
         let opened = clock::now();
-        let counters = Arc::clone(&counters);
+        let (Ways { target, one_way, counters }, trouble) = (ways.clone(), trouble.clone());
         connections.spawn(async move {
-            carry(client, target, opened, one_way, &counters).await;
+            carry(client, target, opened, one_way, &counters, &trouble).await;
             drop(permit);
         });
         while connections.try_join_next().is_some() {}

@@ -32,6 +32,7 @@ fn help_has_examples() {
     check(scenarios().arg("--help"), 0, "Examples:", "");
     check(scenarios().args(["run", "--help"]), 0, "scenarios run quickstart --keep", "");
     check(scenarios().args(["conformance", "--help"]), 0, "then commit scenarios/conformance/record.toml", "");
+    check(scenarios().args(["chaos", "--help"]), 0, "scenarios chaos --seed 7", "");
     check(scenarios().args(["completions", "bash"]), 0, "_scenarios()", "");
 }
 
@@ -45,6 +46,7 @@ fn usage_errors_exit_2() {
         (&["conformance", "--site", "no-such-site"], "no site of the example fleet file\n    hint: it has docs"),
         (&["conformance", "--topology", "star"], "[possible values: direct, shield]"),
         (&["conformance", "--suite", ".", "--accept"], "cannot be used with"),
+        (&["chaos", "--duration", "1s"], "write it as in 15s or 10m, from 5s to 24h"),
         (&["run", "no-such-scenario"], "`scenarios list` shows"),
         (&["run", "Cargo"], "`scenarios list` shows"),
         (&["run", "../scenarios/quickstart"], "no file and no scenario"),

@@ -1,5 +1,6 @@
-//! The integration tests of the scenarios: links, load, the command line, and a short run.
+//! The integration tests of the scenarios: links, load, the command line, and short runs.
 
+mod chaos;
 mod cli;
 mod load;
 mod quickstart;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let beside = || Path::new(env!("CARGO_BIN_EXE_scenarios")).parent().unwrap().to_owned();
     std::env::var_os("TIDEWALL_BIN_DIR").map_or_else(beside, PathBuf::from)
 }

@@ -171,3 +171,35 @@ async fn a_dropped_link_takes_its_connections_along() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_link_that_is_cut_delivers_once_it_is_whole_again() {
+    let link = link(serve(Server::Echo).await).await;
+    let mut stream = TcpStream::connect(link.address()).await.unwrap();
+    exchange(&mut stream).await;
+    link.cut();
+    stream.write_all(b"ping").await.unwrap();
+    let mut late = TcpStream::connect(link.address()).await.unwrap();
+    late.write_all(b"ping").await.unwrap();
+    let mut reply = [0; 4];
+    for stream in [&mut stream, &mut late] {
+        let waited = tokio::time::timeout(RTT * 4, stream.read_exact(&mut reply)).await;
+        assert!(waited.is_err(), "it was delivered");
+    }
+    link.restore();
+    for stream in [&mut stream, &mut late] {
+        tokio::time::timeout(SLACK, stream.read_exact(&mut reply)).await.unwrap().unwrap();
+        assert_eq!(&reply, b"ping");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_ends_all_connections_and_no_later_one() {
+    let link = link(serve(Server::Echo).await).await;
+    let mut stream = TcpStream::connect(link.address()).await.unwrap();
+    exchange(&mut stream).await;
+    link.reset();
+    let error = tokio::time::timeout(SLACK, stream.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    exchange(&mut TcpStream::connect(link.address()).await.unwrap()).await;
+}
