@@ -30,6 +30,7 @@ mod sweep;
 mod trace;
 mod url;
 mod world;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -155,7 +156,7 @@ fn settle(world: &mut World) {
             for key in 0..world.keys {
                 if !world.nodes[node].is_shield {
                     let id = dice::mix(&[round, node as u64, key as u64]);
-                    Event::Request { node, key }.happen(id, world);
+                    Event::Request { node, key, form: serve::Form::Get }.happen(id, world);
                 }
             }
             rest(world);

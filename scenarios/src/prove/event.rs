@@ -4,11 +4,12 @@ use super::entry::Entry;
 use super::home::Stage;
 use super::operator::Operator;
 use super::process::Kept;
-use super::serve::{Asker, Serve};
+use super::serve::{Asker, Form, Serve};
 use super::sweep::Sweep;
 use super::url::Key;
 use super::world::{Kind, ProcId, Step, TaskId, World};
-use edge::core::log::Member;
+use super::write::Write;
+use edge::core::log::{Member, Position};
 use edge::core::purge::{Fence, Mark, Mode, Selector};
 use edge::core::reuse::PurgeMark;
 use std::sync::Arc;
@@ -17,6 +18,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     Request {
+        node: usize,
+        key: Key,
+        form: Form,
+    },
+    /// An unsafe request.
+    Write {
         node: usize,
         key: Key,
     },
@@ -124,10 +131,16 @@ impl Event {
 
     pub(super) fn happen(self, id: TaskId, world: &mut World) {
         match self {
-            Self::Request { node, key } => {
+            Self::Request { node, key, form } => {
                 let proc = world.nodes[node].proc;
                 if world.procs[proc].alive {
-                    world.spawn(id, Kind::Serve(Serve::new(proc, key, Asker::Client, None, world.now)));
+                    world.spawn(id, Kind::Serve(Serve::new(proc, key, Asker::Client(form), None, world.now)));
+                }
+            }
+            Self::Write { node, key } => {
+                let proc = world.nodes[node].proc;
+                if world.procs[proc].alive && world.procs[proc].is_serving {
+                    world.spawn(id, Kind::Write(Write::new(proc, key)));
                 }
             }
             Self::Purge { number, deploys, mode, selectors, not_in_fleet } => {
@@ -240,8 +253,9 @@ fn keep(world: &mut World, node: usize, key: Key) {
         PurgeMark::Soft { since } => Some(since),
         PurgeMark::Valid | PurgeMark::Hard => None,
     };
-    // A mark never says more than what the disk says was applied.
-    let valid = valid.meet(Fence::new(applied, valid.own()));
+    // A mark never says more than what the disk says was applied, in either order.
+    let own = (0..disk.invalidated.len()).fold(Position::ZERO, |own, _| own.next());
+    let valid = valid.meet(Fence::new(applied, own));
     let is_older = disk.entries.get(&key).is_some_and(|kept| !entry.fence.reaches(kept.entry.fence));
     if !is_older {
         disk.entries.insert(key, Kept { entry, valid, soft_since });
@@ -275,7 +289,7 @@ fn second_boot(id: TaskId, world: &mut World, node: usize, lasts: Step) {
     let requests = 1 + world.roll(id, 3);
     for _ in 0..requests {
         let key = world.roll(id, world.keys as u64) as Key;
-        world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client, None, world.now)));
+        world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client(Form::Get), None, world.now)));
     }
     world.plan(id, world.now + lasts, Event::EndSecond { proc: second });
 }

@@ -40,6 +40,9 @@ pub(super) struct Fill {
     stores: bool,
     /// Whether the request that it is for had no lease.
     unleased: bool,
+    /// What its response may freshen, if it is to a HEAD.
+    freshens: Option<Arc<Entry>>,
+    sent_at: Step,
     past_caches: bool,
     /// What is validated.
     stored: Option<Arc<Entry>>,
@@ -72,6 +75,8 @@ impl Fill {
             alone,
             stores: !alone,
             unleased: false,
+            freshens: None,
+            sent_at: 0,
             past_caches: false,
             stored,
             attempt: 0,
@@ -84,6 +89,15 @@ impl Fill {
     /// For one request that has no lease: nobody joins it.
     pub(super) fn unleased(proc: ProcId, key: Key, stored: Option<Arc<Entry>>, asked: Option<Asked>, stores: bool) -> Self {
         Self { stores, unleased: true, ..Self::new(proc, key, stored, asked, true) }
+    }
+
+    /// A HEAD for one request.
+    pub(super) fn head(proc: ProcId, key: Key, stored: Arc<Entry>) -> Self {
+        Self { freshens: Some(stored), ..Self::new(proc, key, None, None, true) }
+    }
+
+    pub(super) const fn key(&self) -> Key {
+        self.key
     }
 
     pub(super) const fn proc(&self) -> ProcId {
@@ -128,7 +142,7 @@ impl Fill {
             }
             At::Merge(check, response, fence) => self.merge(id, check, response, fence, world),
             At::Head(entry) => {
-                world.procs[self.proc].fills.insert(id, Some(Ok(entry.clone())));
+                self.has_head(id, Ok(entry.clone()), world);
                 At::Body(entry, world.roll(id, 6))
             }
             At::Body(entry, 0) => {
@@ -137,6 +151,9 @@ impl Fill {
             }
             At::Body(entry, left) => At::Body(entry, left - 1),
             At::Release => {
+                if let Some(fetched) = world.procs[self.proc].fills.get_mut(&id) {
+                    fetched.is_running = false;
+                }
                 let held = &mut world.procs[self.proc].held;
                 if held.get(&self.key).is_some_and(|held| held.fill == id) {
                     held.remove(&self.key);
@@ -154,7 +171,8 @@ impl Fill {
         let validator = self.stored.as_ref().map(|entry| entry.body.version);
         let reply_to = (id, self.attempt);
         let (key, sent) = (self.key, world.now);
-        let (task, name) = match self.shield(id, world) {
+        self.sent_at = sent;
+        let (task, name) = match world.shield_for(id, self.proc) {
             Some(shield) => {
                 let asker = Asker::Tier { reply_to, validator };
                 (
@@ -171,16 +189,6 @@ impl Fill {
         let (fence, own) = (self.fence.log(), world.procs[self.proc].name.clone());
         world.note(id, &own, || format!("asks {name} for {key}, fence {fence}, validator {validator:?}"));
         At::Wait(world.now)
-    }
-
-    fn shield(&self, id: TaskId, world: &mut World) -> Option<ProcId> {
-        let own = &world.nodes[world.procs[self.proc].node];
-        if own.is_shield || world.now < own.tier_cut_until {
-            return None;
-        }
-        let shields = world.nodes.iter().filter(|node| node.is_shield).map(|node| node.proc);
-        let running: Vec<ProcId> = shields.filter(|&proc| world.procs[proc].alive).collect();
-        (!running.is_empty()).then(|| running[world.roll(id, running.len() as u64) as usize])
     }
 
     fn received(&mut self, id: TaskId, reply: Reply, world: &mut World) -> At {
@@ -210,7 +218,11 @@ impl Fill {
 
     fn arrives(&self, response: Response, fence: Fence, world: &mut World) -> At {
         if !response.not_modified {
-            return At::Head(Arc::new(Entry::new(self.key, &response, fence)));
+            let entry = Arc::new(Entry::new(self.key, &response, fence, self.sent_at));
+            if let Some(stored) = &self.freshens {
+                self.freshen(stored, &entry, world);
+            }
+            return At::Head(entry);
         }
         world.cover.count("304s");
         let old = match rules::on(Rule::ByIdentity) {
@@ -221,6 +233,18 @@ impl Fill {
         match old {
             Some(old) => At::Merge(Check::new(old), response, fence),
             None => At::Fence,
+        }
+    }
+
+    /// The response to a HEAD may speak of what is stored, as far as anybody can see: it has its length, say. So that is
+    /// fresh again, if it is still there; but it is not known to be valid for longer than before.
+    fn freshen(&self, stored: &Arc<Entry>, head: &Entry, world: &mut World) {
+        let process = &mut world.procs[self.proc];
+        let is_there = process.store.get(&self.key).is_some_and(|there| Arc::ptr_eq(there, stored));
+        if is_there {
+            let fence = if rules::on(Rule::HeadAdvancesNothing) { stored.fence } else { head.fence };
+            process.store.insert(self.key, Arc::new(stored.freshened(head.freshness, fence)));
+            world.cover.count("entries that a HEAD has freshened");
         }
     }
 
@@ -238,7 +262,7 @@ impl Fill {
                 let fence = fence.meet(world.procs[self.proc].applied());
                 let name = world.procs[self.proc].name.clone();
                 world.note(id, &name, || format!("validates version {}, fence {}", response.body.version, fence.log()));
-                At::Head(Arc::new(check.entry.validated(&response, fence)))
+                At::Head(Arc::new(check.entry.validated(&response, fence, self.sent_at)))
             }
         }
     }
@@ -266,9 +290,15 @@ impl Fill {
         monitor::settled(world, self.proc, &entry);
     }
 
+    fn has_head(&self, id: TaskId, head: Result<Arc<Entry>, ()>, world: &mut World) {
+        if let Some(fetched) = world.procs[self.proc].fills.get_mut(&id) {
+            fetched.head = Some(head);
+        }
+    }
+
     fn failed(&self, id: TaskId, world: &mut World) -> At {
         world.cover.count("fetches that fail");
-        world.procs[self.proc].fills.insert(id, Some(Err(())));
+        self.has_head(id, Err(()), world);
         At::Release
     }
 }

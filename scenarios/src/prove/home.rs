@@ -161,17 +161,21 @@ impl Host {
     /// Whether a member's removal may be recorded.
     pub(super) fn is_over(&self, member: &Member, now: Step) -> bool {
         let now = self.clock.at(now);
-        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(|leases| leases.ends(member) <= now)
+        let is_over = |leases: &Leases| leases.ends(member) <= now || !leases.is_stopped(member);
+        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(is_over)
     }
 
     /// It is one no longer, and its streams end.
     pub(super) fn forgets(&mut self, member: &Member, now: Step) {
-        let Some(core) = &self.core else { return };
+        let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return };
+        let is_stopped = leases.is_stopped(member);
+        leases.forget(member);
+        // Else it was removed already, and may have come again.
+        if !is_stopped {
+            return;
+        }
         if core.ledger().members.contains_key(member) {
             self.append(now, Event::Leave { member: member.clone(), why: Leaving::Forgotten });
-        }
-        if let Some(leases) = &mut self.leases {
-            leases.forget(member);
         }
         self.sessions.retain(|_, session| session.member != *member);
     }

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::home::Stage;
+use super::serve::Form;
 use super::url;
 use super::world::Step;
 use edge::core::purge::{Mode, Selector};
@@ -122,7 +123,7 @@ impl Draw {
             self.add_at(at, event);
         }
         for _ in 0..10 {
-            let event = Event::Request { node: behind, key: self.key() };
+            let event = Event::Request { node: behind, key: self.key(), form: Form::Get };
             let at = at + self.rng.random_range(0..200);
             self.add_at(at, event);
         }
@@ -152,7 +153,13 @@ impl Draw {
     }
 
     fn request(&mut self) -> Event {
-        Event::Request { node: self.edge(), key: self.key() }
+        let (node, key) = (self.edge(), self.key());
+        match self.rng.random_range(0..20) {
+            0 => Event::Write { node, key },
+            1 | 2 => Event::Request { node, key, form: Form::Head },
+            3..=5 => Event::Request { node, key, form: Form::Conditional },
+            _ => Event::Request { node, key, form: Form::Get },
+        }
     }
 
     fn purge(&mut self, number: u64) -> Event {

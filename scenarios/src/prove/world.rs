@@ -17,6 +17,7 @@ use super::schedule;
 use super::serve::{Asker, Serve};
 use super::sweep::Sweep;
 use super::trace::Trace;
+use super::write::Write;
 use edge::core::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -49,17 +50,19 @@ pub(super) enum Kind {
     Exchange(Exchange),
     Operator(Operator),
     Sweep(Sweep),
+    Write(Write),
 }
 
 impl Kind {
     /// The process that it lives in.
-    const fn proc(&self) -> Option<ProcId> {
+    fn proc(&self) -> Option<ProcId> {
         match self {
             Self::Follow(proc, _) => Some(*proc),
             Self::Beat(beat) => Some(beat.proc),
             Self::Serve(serve) => Some(serve.proc),
             Self::Fill(fill) => Some(fill.proc()),
             Self::Sweep(sweep) => Some(sweep.proc),
+            Self::Write(write) => write.proc(),
             Self::Event(_) | Self::Home | Self::Exchange(_) | Self::Operator(_) => None,
         }
     }
@@ -81,7 +84,7 @@ impl Kind {
             Self::Serve(serve) => serve.ready(world),
             Self::Fill(fill) => fill.ready(id, world),
             Self::Operator(operator) => operator.ready(world),
-            Self::Exchange(_) | Self::Sweep(_) => true,
+            Self::Exchange(_) | Self::Sweep(_) | Self::Write(_) => true,
         }
     }
 
@@ -99,6 +102,7 @@ impl Kind {
             Self::Exchange(exchange) => exchange.step(id, world),
             Self::Operator(operator) => operator.step(id, world),
             Self::Sweep(sweep) => sweep.step(id, world),
+            Self::Write(write) => write.step(id, world),
         }
     }
 }
@@ -285,6 +289,17 @@ impl World {
             kind => kind.is_endless() && !kind.ready(*id, self),
         };
         self.born.is_empty() && self.planned.is_empty() && self.tasks.iter().all(is_over)
+    }
+
+    /// The shield that a process asks: one that runs, if it is an edge's and can reach one.
+    pub(super) fn shield_for(&mut self, task: TaskId, proc: ProcId) -> Option<ProcId> {
+        let own = &self.nodes[self.procs[proc].node];
+        if own.is_shield || self.now < own.tier_cut_until {
+            return None;
+        }
+        let shields = self.nodes.iter().filter(|node| node.is_shield).map(|node| node.proc);
+        let running: Vec<ProcId> = shields.filter(|&proc| self.procs[proc].alive).collect();
+        (!running.is_empty()).then(|| running[self.roll(task, running.len() as u64) as usize])
     }
 
     /// Whether a process may believe what it has stored, by the ground truth.
