@@ -190,6 +190,7 @@ fn heal(world: &mut World) {
     }
     world.origin.down_until = 0;
     (world.home.crash_at, world.home.down_until) = (None, 0);
+    world.former = None;
 }
 
 fn rest(world: &mut World) {

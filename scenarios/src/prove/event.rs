@@ -1,7 +1,7 @@
 //! What happens to the world by itself: requests, purges, faults.
 
 use super::entry::Entry;
-use super::home::Stage;
+use super::home::{Session, Stage};
 use super::operator::Operator;
 use super::process::Kept;
 use super::serve::{Asker, Form, Serve};
@@ -112,13 +112,29 @@ pub(super) enum Event {
     LogTruncated {
         records: usize,
     },
+    /// The home is sealed; soon after the log goes on elsewhere, and some nodes hear of that later than others.
+    HomeSealed {
+        moves_after: Step,
+        lasts: Step,
+    },
+    HomeMoves {
+        lasts: Step,
+    },
+    /// A node hears where the home is.
+    Reloads {
+        node: usize,
+    },
 }
 
 impl Event {
     /// Whether it can happen: no record is half written.
     pub(super) fn ready(&self, world: &World) -> bool {
         match self {
-            Self::LogTruncated { .. } | Self::Leaves { .. } | Self::Forget { .. } => {
+            Self::LogTruncated { .. }
+            | Self::Leaves { .. }
+            | Self::Forget { .. }
+            | Self::HomeSealed { .. }
+            | Self::HomeMoves { .. } => {
                 !world.home.is_appending && world.home.core.is_some()
             }
             Self::Forgotten { member, crashes } => {
@@ -198,7 +214,7 @@ impl Event {
                 world.nodes[node].home_cut_until = world.now + lasts;
                 let proc = world.nodes[node].proc;
                 if let Some(session) = world.procs[proc].session {
-                    world.home.sessions.remove(&session);
+                    world.close(session);
                 }
                 world.cover.count("links cut: home");
             }
@@ -218,6 +234,27 @@ impl Event {
                 world.monitor.restored();
                 world.cover.count("home: restored from a backup");
                 world.note(id, "home", || format!("restored without its last {lacks} records"));
+            }
+            Self::HomeSealed { moves_after, lasts } => {
+                let now = world.now;
+                world.home.seal(now);
+                world.note(id, "home", || "is sealed".to_owned());
+                world.plan(id, now + moves_after, Self::HomeMoves { lasts });
+            }
+            Self::HomeMoves { lasts } => {
+                let drawn: Vec<Step> = (0..world.nodes.len()).map(|_| world.roll(id, 3 * lasts)).collect();
+                world.move_home(|node| Some(drawn[node]).filter(|&lasts_on| lasts_on < lasts));
+                world.cover.count("home: moves");
+                world.note(id, "home", || "goes on elsewhere".to_owned());
+                for (node, lasts_on) in drawn.into_iter().enumerate().filter(|(_, lasts_on)| *lasts_on < lasts) {
+                    world.plan(id, world.now + lasts_on, Self::Reloads { node });
+                }
+            }
+            Self::Reloads { node } => {
+                let of_node = |session: &Session| world.procs[session.proc].node == node;
+                if let Some(former) = &mut world.former {
+                    former.sessions.retain(|_, session| !of_node(session));
+                }
             }
             Self::LogTruncated { records } => {
                 world.home.truncate(records);

@@ -149,6 +149,32 @@ impl Host {
         }
     }
 
+    /// The log as it goes on elsewhere: all that is on the disk, and an epoch after it.
+    pub(super) fn moved(&self, clock: Clock, now: Step) -> Self {
+        let mut host = Self {
+            core: None,
+            leases: None,
+            base: self.base.clone(),
+            disk: self.disk.clone(),
+            sessions: BTreeMap::new(),
+            is_appending: false,
+            crash_at: None,
+            down_until: 0,
+            crashes: self.crashes + 1,
+            changes: self.changes + 1,
+            clock,
+            ..*self
+        };
+        host.start(now);
+        host.begin_epoch(0, true, now);
+        host
+    }
+
+    /// The log ends here.
+    pub(super) fn seal(&mut self, now: Step) {
+        self.append(now, Event::Seal);
+    }
+
     /// An operator wants these to be members no longer. They are granted nothing more, and go when they hold nothing.
     pub(super) fn stop(&mut self, node: &str) -> Vec<Member> {
         let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return Vec::new() };
@@ -181,7 +207,11 @@ impl Host {
     }
 
     fn open_epoch(&mut self, seen: u16, now: Step) {
-        let Some(Ok(position)) = self.core.as_ref().map(|core| core.next_epoch(seen, false)) else { return };
+        self.begin_epoch(seen, false, now);
+    }
+
+    fn begin_epoch(&mut self, seen: u16, is_lifted: bool, now: Step) {
+        let Some(Ok(position)) = self.core.as_ref().map(|core| core.next_epoch(seen, is_lifted)) else { return };
         self.epochs += 1;
         let event = Event::Epoch { name: format!("epoch{}", self.epochs) };
         self.write(Record { position, issued_at: super::world::time(now), event });
@@ -231,7 +261,9 @@ impl Host {
     fn greet(&mut self, id: u64, applied: Position, chain: Chain, now: Step) -> Option<Meeting> {
         let core = self.core.as_ref()?;
         let session = self.sessions.get(&id)?;
-        let Ok(joining) = core.join(&session.member) else {
+        // Whom it can't take, and whom it would have to begin an epoch for, once the log goes on elsewhere.
+        let is_sealed = core.next().is_err();
+        let Some(joining) = core.join(&session.member).ok().filter(|joining| joining.is_empty() || !is_sealed) else {
             self.sessions.get_mut(&id)?.down.push_back(Incoming::Refused);
             return None;
         };

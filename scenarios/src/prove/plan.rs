@@ -79,6 +79,9 @@ impl Draw {
         }
         if self.may_restore {
             self.restore();
+        } else if self.rng.random_bool(0.15) {
+            let (moves_after, lasts) = (self.rng.random_range(1..60), self.rng.random_range(1..250));
+            self.add(Event::HomeSealed { moves_after, lasts });
         }
         // Some worlds are calm: a fault hides the faults of others.
         for _ in 0..self.rng.random_range(0_u32..12).saturating_sub(3) {

@@ -7,7 +7,7 @@ use super::dice::mix;
 use super::event::Event;
 use super::fill::{Fill, Reply};
 use super::follow::Follow;
-use super::home::{Homekeeping, Host};
+use super::home::{Homekeeping, Host, Session};
 use super::monitor::Monitor;
 use super::operator::Operator;
 use super::origin::{Exchange, Origin};
@@ -115,12 +115,15 @@ pub(super) struct World {
     pub(super) keys: usize,
     pub(super) origin: Origin,
     pub(super) home: Host,
+    /// Where the log was before it moved, for those who have not heard.
+    pub(super) former: Option<Host>,
     pub(super) nodes: Vec<Node>,
     pub(super) procs: Vec<Process>,
     pub(super) replies: BTreeMap<(TaskId, u32), Reply>,
     pub(super) monitor: Monitor,
     pub(super) cover: Coverage,
     pub(super) trace: Trace,
+    moves: u64,
     tasks: BTreeMap<TaskId, Kind>,
     born: Vec<(TaskId, Kind)>,
     /// What will happen by itself, and when.
@@ -140,6 +143,7 @@ impl World {
             now: 1,
             keys: plan.keys,
             origin: Origin::default(),
+            former: None,
             home: Host::new(Clock::of(plan.seed, 0), Duration::from_millis(plan.lease_for)),
             nodes: Vec::new(),
             procs: Vec::new(),
@@ -147,6 +151,7 @@ impl World {
             monitor: Monitor::default(),
             cover: Coverage::default(),
             trace: Trace::new(is_read),
+            moves: 0,
             tasks: BTreeMap::from([(1, Kind::Home)]),
             born: Vec::new(),
             planned: BTreeMap::new(),
@@ -219,12 +224,11 @@ impl World {
     /// A process ends, with all that happens in it. Who waits for its answers hears that the connection broke.
     pub(super) fn crash(&mut self, proc: ProcId) {
         self.procs[proc].alive = false;
-        let process = &mut self.procs[proc];
-        process.store.clear();
-        if let Some(session) = process.session.take() {
-            self.home.sessions.remove(&session);
+        self.procs[proc].store.clear();
+        if let Some(session) = self.procs[proc].session.take() {
+            self.close(session);
         }
-        let name = process.name.clone();
+        let name = self.procs[proc].name.clone();
         self.note(0, &name, || "crashes".to_owned());
         self.monitor.restarted();
         self.tasks.extend(std::mem::take(&mut self.born));
@@ -235,6 +239,39 @@ impl World {
                 self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
             }
         }
+    }
+
+    /// A stream, wherever it leads.
+    pub(super) fn session(&self, id: u64) -> Option<&Session> {
+        let of_former = || self.former.as_ref().and_then(|former| former.sessions.get(&id));
+        self.home.sessions.get(&id).or_else(of_former)
+    }
+
+    pub(super) fn session_mut(&mut self, id: u64) -> Option<&mut Session> {
+        let former = self.former.as_mut().and_then(|former| former.sessions.get_mut(&id));
+        self.home.sessions.get_mut(&id).or(former)
+    }
+
+    /// A stream ends.
+    pub(super) fn close(&mut self, id: u64) {
+        self.home.sessions.remove(&id);
+        if let Some(former) = &mut self.former {
+            former.sessions.remove(&id);
+        }
+    }
+
+    /// The log goes on elsewhere. Some nodes hear of it later.
+    pub(super) fn move_home(&mut self, lingers: impl Fn(usize) -> Option<Step>) {
+        self.moves += 1;
+        let clock = Clock::of(self.seed, 1000 + self.moves);
+        let mut former = self.home.moved(clock, self.now);
+        std::mem::swap(&mut self.home, &mut former);
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            let until = lingers(number).map(|lasts| self.now + lasts);
+            node.home_cut_until = node.home_cut_until.max(until.unwrap_or(0));
+        }
+        former.sessions.retain(|_, session| lingers(self.procs[session.proc].node).is_some());
+        self.former = Some(former);
     }
 
     pub(super) fn crash_home(&mut self, until: Step) {
