@@ -27,6 +27,7 @@ mod schedule;
 mod serve;
 mod shrink;
 mod sweep;
+mod tasks;
 mod trace;
 mod url;
 mod world;

@@ -28,6 +28,11 @@ pub(super) struct Reply {
     pub(super) is_vouched: bool,
 }
 
+impl Reply {
+    /// The connection broke, or there is no answer.
+    pub(super) const NONE: Self = Self { answer: Err(()), position: None, from_origin: false, is_vouched: false };
+}
+
 /// A fetch for some request, or in the background.
 #[derive(Debug)]
 pub(super) struct Fill {
@@ -113,6 +118,14 @@ impl Fill {
     pub(super) const fn waits(&self) -> Option<u32> {
         match self.at {
             At::Wait(_) => Some(self.attempt),
+            _ => None,
+        }
+    }
+
+    /// Until when it waits for a reply, which is not there.
+    pub(super) fn awaits(&self, id: TaskId, world: &World) -> Option<Step> {
+        match self.at {
+            At::Wait(since) if !self.ready(id, world) => Some(since + TIMEOUT + 1),
             _ => None,
         }
     }
@@ -294,6 +307,7 @@ impl Fill {
         if let Some(fetched) = world.procs[self.proc].fills.get_mut(&id) {
             fetched.head = Some(head);
         }
+        world.tasks.wake_for_head(id);
     }
 
     fn failed(&self, id: TaskId, world: &mut World) -> At {

@@ -118,6 +118,14 @@ impl Serve {
         }
     }
 
+    /// The fetch whose head it waits for, which is not there.
+    pub(super) fn awaits(&self, world: &World) -> Option<TaskId> {
+        match self.at {
+            At::Awaits(fill) if !self.ready(world) => Some(fill),
+            _ => None,
+        }
+    }
+
     const fn is_client(&self) -> bool {
         matches!(self.asker, Asker::Client(_))
     }
@@ -293,7 +301,7 @@ impl Serve {
     fn begin(&self, id: TaskId, fill: Fill, world: &mut World) -> TaskId {
         let process = &world.procs[self.proc];
         let (is_alone, fence, key) = (fill.is_alone(), process.applied(), fill.key());
-        let task = world.spawn(id, Kind::Fill(Box::new(fill)));
+        let task = world.spawn(id, Kind::Fill(fill));
         let process = &mut world.procs[self.proc];
         process.fills.insert(task, Fetched::new(key));
         if !is_alone {
@@ -379,7 +387,7 @@ impl Serve {
                 let is_strict = world.nodes[world.procs[self.proc].node].is_strict;
                 let is_vouched = self.went_past || (is_strict && self.is_leased);
                 let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false, is_vouched };
-                world.replies.insert(reply_to, reply);
+                world.reply(reply_to, reply);
             }
         }
     }
@@ -393,7 +401,7 @@ impl Serve {
                 monitor::unanswered(world, self.arrived);
             }
             Asker::Tier { reply_to, .. } => {
-                world.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+                world.reply(reply_to, Reply::NONE);
             }
         }
     }

@@ -16,6 +16,7 @@ use super::process::{Disk, Node, Process};
 use super::schedule;
 use super::serve::{Asker, Serve};
 use super::sweep::Sweep;
+use super::tasks::{Tasks, Waits};
 use super::trace::Trace;
 use super::write::Write;
 use edge::core::time::Timestamp;
@@ -46,7 +47,7 @@ pub(super) enum Kind {
     Follow(ProcId, Follow),
     Beat(Beat),
     Serve(Serve),
-    Fill(Box<Fill>),
+    Fill(Fill),
     Exchange(Exchange),
     Operator(Operator),
     Sweep(Sweep),
@@ -88,6 +89,15 @@ impl Kind {
         }
     }
 
+    /// What it waits for, if others do it.
+    fn waits(&self, id: TaskId, world: &World) -> Option<Waits> {
+        match self {
+            Self::Serve(serve) => serve.awaits(world).map(Waits::Head),
+            Self::Fill(fill) => fill.awaits(id, world).map(Waits::Reply),
+            _ => None,
+        }
+    }
+
     fn step(&mut self, id: TaskId, world: &mut World) -> Done {
         match self {
             Self::Event(event) => {
@@ -124,8 +134,8 @@ pub(super) struct World {
     pub(super) cover: Coverage,
     pub(super) trace: Trace,
     moves: u64,
-    tasks: BTreeMap<TaskId, Kind>,
-    born: Vec<(TaskId, Kind)>,
+    pub(super) tasks: Tasks,
+    born: Vec<(TaskId, Box<Kind>)>,
     /// What will happen by itself, and when.
     planned: BTreeMap<(Step, TaskId), Event>,
     /// How many numbers each task has drawn, and how many it has begun.
@@ -152,8 +162,8 @@ impl World {
             cover: Coverage::default(),
             trace: Trace::new(is_read),
             moves: 0,
-            tasks: BTreeMap::from([(1, Kind::Home)]),
-            born: Vec::new(),
+            tasks: Tasks::default(),
+            born: vec![(1, Box::new(Kind::Home))],
             planned: BTreeMap::new(),
             drawn: HashMap::new(),
         };
@@ -194,7 +204,7 @@ impl World {
         let begun = &mut self.drawn.entry(parent).or_default().1;
         *begun += 1;
         let id = mix(&[parent, *begun, 0x7a5]);
-        self.born.push((id, kind));
+        self.born.push((id, Box::new(kind)));
         id
     }
 
@@ -215,8 +225,10 @@ impl World {
         let process = Process::start(node, &mut self.nodes[node], folder);
         self.nodes[node].proc = proc;
         let id = mix(&[node as u64, self.nodes[node].boots, 0xb007]);
-        self.born.push((id, Kind::Follow(proc, Follow::new(proc))));
-        self.born.push((mix(&[id, 0xbea7]), Kind::Beat(Beat::new(proc))));
+        self.born.push((id, Box::new(Kind::Follow(proc, Follow::new(proc)))));
+        if self.nodes[node].is_strict {
+            self.born.push((mix(&[id, 0xbea7]), Box::new(Kind::Beat(Beat::new(proc)))));
+        }
         self.note(0, &process.name.clone(), || "starts".to_owned());
         self.procs.push(process);
     }
@@ -231,12 +243,13 @@ impl World {
         let name = self.procs[proc].name.clone();
         self.note(0, &name, || "crashes".to_owned());
         self.monitor.restarted();
-        self.tasks.extend(std::mem::take(&mut self.born));
+        self.bear();
         let gone: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| *id).collect();
+            self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| id).collect();
         for id in gone {
-            if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = self.tasks.remove(&id) {
-                self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+            let kind = self.tasks.remove(id).map(|kind| *kind);
+            if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = kind {
+                self.reply(reply_to, Reply::NONE);
             }
         }
     }
@@ -288,42 +301,61 @@ impl World {
             .tasks
             .iter()
             .filter_map(|(id, kind)| match kind {
-                Kind::Fill(fill) if fill.proc() == proc => fill.waits().map(|attempt| (*id, attempt)),
+                Kind::Fill(fill) if fill.proc() == proc => fill.waits().map(|attempt| (id, attempt)),
                 _ => None,
             })
             .collect();
         for reply_to in waiting {
-            self.replies.entry(reply_to).or_insert(Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+            if !self.replies.contains_key(&reply_to) {
+                self.reply(reply_to, Reply::NONE);
+            }
         }
     }
 
     /// One step of one task; `false` if nothing could happen now.
     pub(super) fn step(&mut self) -> bool {
-        self.tasks.extend(self.born.drain(..));
+        self.bear();
+        self.tasks.wake_late(self.now);
         while let Some(due) = self.planned.first_entry().filter(|due| due.key().0 <= self.now) {
             let ((_, id), event) = due.remove_entry();
-            self.tasks.insert(id, Kind::Event(event));
+            self.tasks.insert(id, Box::new(Kind::Event(event)));
         }
-        let ready = self.tasks.iter().filter(|(id, kind)| kind.ready(**id, self)).map(|(id, _)| *id);
+        let ready = self.tasks.awake().filter(|(id, kind)| kind.ready(*id, self)).map(|(id, _)| id);
         let Some(id) = schedule::pick(self.seed, self.now, ready) else {
             self.now += 1;
             return false;
         };
-        let Some(mut kind) = self.tasks.remove(&id) else { return false };
+        let Some(mut kind) = self.tasks.remove(id) else { return false };
         let done = kind.step(id, self);
         self.now += 1;
         let lives = kind.proc().is_none_or(|proc| self.procs[proc].alive);
         if done == Done::No && lives {
-            self.tasks.insert(id, kind);
+            match kind.waits(id, self) {
+                None => self.tasks.insert(id, kind),
+                Some(waits) => self.tasks.sleep(id, kind, waits),
+            }
         }
         true
     }
 
+    /// What was begun is there from now on.
+    fn bear(&mut self) {
+        for (id, kind) in self.born.drain(..) {
+            self.tasks.insert(id, kind);
+        }
+    }
+
+    /// Something comes back for a fetch.
+    pub(super) fn reply(&mut self, to: (TaskId, u32), reply: Reply) {
+        self.replies.insert(to, reply);
+        self.tasks.wake(to.0);
+    }
+
     /// Whether all that was begun has ended, and nothing is left to be heard.
     pub(super) fn is_quiet(&self) -> bool {
-        let is_over = |(id, kind): (&TaskId, &Kind)| match kind {
+        let is_over = |(id, kind): (TaskId, &Kind)| match kind {
             Kind::Beat(beat) => beat.is_idle(),
-            kind => kind.is_endless() && !kind.ready(*id, self),
+            kind => kind.is_endless() && !kind.ready(id, self),
         };
         self.born.is_empty() && self.planned.is_empty() && self.tasks.iter().all(is_over)
     }
@@ -353,6 +385,6 @@ impl World {
 
     /// The requests and purges that have not ended.
     pub(super) fn unfinished(&self) -> usize {
-        self.born.len() + self.planned.len() + self.tasks.values().filter(|kind| !kind.is_endless()).count()
+        self.born.len() + self.planned.len() + self.tasks.iter().filter(|(_, kind)| !kind.is_endless()).count()
     }
 }
