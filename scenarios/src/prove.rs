@@ -27,9 +27,11 @@ mod schedule;
 mod serve;
 mod shrink;
 mod sweep;
+mod tasks;
 mod trace;
 mod url;
 mod world;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -155,7 +157,7 @@ fn settle(world: &mut World) {
             for key in 0..world.keys {
                 if !world.nodes[node].is_shield {
                     let id = dice::mix(&[round, node as u64, key as u64]);
-                    Event::Request { node, key }.happen(id, world);
+                    Event::Request { node, key, form: serve::Form::Get }.happen(id, world);
                 }
             }
             rest(world);
@@ -189,6 +191,7 @@ fn heal(world: &mut World) {
     }
     world.origin.down_until = 0;
     (world.home.crash_at, world.home.down_until) = (None, 0);
+    world.former = None;
 }
 
 fn rest(world: &mut World) {

@@ -78,6 +78,12 @@ pub enum Rule {
     RemovalAfterLease,
     /// A home whose log has moved grants nothing.
     SealedGrantsNothing,
+    /// What an unsafe request makes invalid is hidden, stored or in flight.
+    InvalidationsHide,
+    /// The response to a HEAD makes nothing valid for longer.
+    HeadAdvancesNothing,
+    /// A client's conditions are compared with what no purge hides.
+    PurgesBeforeConditions,
 }
 
 /// Whether a rule is obeyed.

@@ -1,5 +1,6 @@
 //! Heartbeats: a process asks for its lease again and again, and what it asks and what it is told may be late or lost.
 
+use super::home::Host;
 use super::monitor;
 use super::world::{Done, ProcId, Step, TaskId, World};
 use edge::core::boot_time::BootTime;
@@ -79,15 +80,15 @@ impl Beat {
             }
             At::Comes if rules::on(Rule::GrantBeforeHead) => {
                 let duration = self.grant(world)?;
-                Some(At::Granted(duration, world.home.core.as_ref()?.head()))
+                Some(At::Granted(duration, self.home(world)?.core.as_ref()?.head()))
             }
-            At::Comes => Some(At::HeadRead(world.home.core.as_ref()?.head())),
+            At::Comes => Some(At::HeadRead(self.home(world)?.core.as_ref()?.head())),
             At::Granted(duration, at_grant) => {
-                Some(At::Returns { duration, head: world.home.core.as_ref()?.head(), at_grant })
+                Some(At::Returns { duration, head: self.home(world)?.core.as_ref()?.head(), at_grant })
             }
             At::HeadRead(head) => {
                 let duration = self.grant(world)?;
-                Some(At::Returns { duration, head, at_grant: world.home.core.as_ref()?.head() })
+                Some(At::Returns { duration, head, at_grant: self.home(world)?.core.as_ref()?.head() })
             }
             At::Returns { duration, head, at_grant } => {
                 self.renew(id, duration, head, at_grant, world);
@@ -98,14 +99,21 @@ impl Beat {
 
     /// Now and then, and if the stream that it belongs to is gone.
     fn is_lost(&self, id: TaskId, world: &mut World) -> bool {
-        let is_met = world.home.sessions.get(&self.sent.session).is_some_and(|session| session.is_met);
+        let is_met = world.session(self.sent.session).is_some_and(|session| session.is_met);
         !is_met || world.procs[self.proc].session != Some(self.sent.session) || world.roll(id, LOST) == 0
     }
 
+    /// Whom it asks: the home, or the one before it while it has not heard that the log goes on elsewhere.
+    fn home<'w>(&self, world: &'w mut World) -> Option<&'w mut Host> {
+        let is_former = !world.home.sessions.contains_key(&self.sent.session);
+        if is_former { world.former.as_mut() } else { Some(&mut world.home) }
+    }
+
     fn grant(&self, world: &mut World) -> Option<Duration> {
-        let now = world.home.clock.at(world.now);
-        let home = &mut world.home;
-        home.leases.as_mut()?.grant(home.core.as_ref()?, &world.procs[self.proc].member, now).ok()
+        let (now, member) = (world.now, world.procs[self.proc].member.clone());
+        let home = self.home(world)?;
+        let now = home.clock.at(now);
+        home.leases.as_mut()?.grant(home.core.as_ref()?, &member, now).ok()
     }
 
     fn renew(&self, id: TaskId, duration: Duration, head: Position, at_grant: Position, world: &mut World) {

@@ -41,11 +41,14 @@ pub(super) struct Entry {
     pub(super) mark: Mark,
     pub(super) fence: Fence,
     pub(super) freshness: Freshness,
+    /// When this process asked for it.
+    pub(super) sent: Step,
 }
 
 impl Entry {
-    pub(super) fn new(key: Key, response: &Response, fence: Fence) -> Self {
+    pub(super) fn new(key: Key, response: &Response, fence: Fence, sent: Step) -> Self {
         Self {
+            sent,
             key,
             body: response.body,
             subject: url::subject(key, &response.tags),
@@ -58,15 +61,21 @@ impl Entry {
     }
 
     /// This entry as a 304 has validated it. What the 304 says, it says of the version whose validator was sent.
-    pub(super) fn validated(&self, response: &Response, fence: Fence) -> Self {
+    pub(super) fn validated(&self, response: &Response, fence: Fence, sent: Step) -> Self {
         let body = if response.body.version == self.body.version { response.body } else { self.body };
-        let fresh = Self::new(self.key, response, fence);
+        let fresh = Self::new(self.key, response, fence, sent);
         Self { body, subject: fresh.subject.covering(&self.subject), old_tags: self.tags.clone(), ..fresh }
+    }
+
+    /// This entry as the response to a HEAD makes it fresh.
+    pub(super) fn freshened(&self, freshness: Freshness, fence: Fence) -> Self {
+        Self { freshness, fence, ..self.with_mark(Mark::new(fence)) }
     }
 
     /// This entry with another mark: as it comes back from where it was kept.
     pub(super) fn with_mark(&self, mark: Mark) -> Self {
         Self {
+            sent: self.sent,
             key: self.key,
             body: self.body,
             tags: self.tags.clone(),

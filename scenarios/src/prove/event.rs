@@ -1,14 +1,15 @@
 //! What happens to the world by itself: requests, purges, faults.
 
 use super::entry::Entry;
-use super::home::Stage;
+use super::home::{Session, Stage};
 use super::operator::Operator;
 use super::process::Kept;
-use super::serve::{Asker, Serve};
+use super::serve::{Asker, Form, Serve};
 use super::sweep::Sweep;
 use super::url::Key;
 use super::world::{Kind, ProcId, Step, TaskId, World};
-use edge::core::log::Member;
+use super::write::Write;
+use edge::core::log::{Member, Position};
 use edge::core::purge::{Fence, Mark, Mode, Selector};
 use edge::core::reuse::PurgeMark;
 use std::sync::Arc;
@@ -17,6 +18,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     Request {
+        node: usize,
+        key: Key,
+        form: Form,
+    },
+    /// An unsafe request.
+    Write {
         node: usize,
         key: Key,
     },
@@ -105,13 +112,29 @@ pub(super) enum Event {
     LogTruncated {
         records: usize,
     },
+    /// The home is sealed; soon after the log goes on elsewhere, and some nodes hear of that later than others.
+    HomeSealed {
+        moves_after: Step,
+        lasts: Step,
+    },
+    HomeMoves {
+        lasts: Step,
+    },
+    /// A node hears where the home is.
+    Reloads {
+        node: usize,
+    },
 }
 
 impl Event {
     /// Whether it can happen: no record is half written.
     pub(super) fn ready(&self, world: &World) -> bool {
         match self {
-            Self::LogTruncated { .. } | Self::Leaves { .. } | Self::Forget { .. } => {
+            Self::LogTruncated { .. }
+            | Self::Leaves { .. }
+            | Self::Forget { .. }
+            | Self::HomeSealed { .. }
+            | Self::HomeMoves { .. } => {
                 !world.home.is_appending && world.home.core.is_some()
             }
             Self::Forgotten { member, crashes } => {
@@ -124,10 +147,16 @@ impl Event {
 
     pub(super) fn happen(self, id: TaskId, world: &mut World) {
         match self {
-            Self::Request { node, key } => {
+            Self::Request { node, key, form } => {
                 let proc = world.nodes[node].proc;
                 if world.procs[proc].alive {
-                    world.spawn(id, Kind::Serve(Serve::new(proc, key, Asker::Client, None, world.now)));
+                    world.spawn(id, Kind::Serve(Serve::new(proc, key, Asker::Client(form), None, world.now)));
+                }
+            }
+            Self::Write { node, key } => {
+                let proc = world.nodes[node].proc;
+                if world.procs[proc].alive && world.procs[proc].is_serving {
+                    world.spawn(id, Kind::Write(Write::new(proc, key)));
                 }
             }
             Self::Purge { number, deploys, mode, selectors, not_in_fleet } => {
@@ -185,7 +214,7 @@ impl Event {
                 world.nodes[node].home_cut_until = world.now + lasts;
                 let proc = world.nodes[node].proc;
                 if let Some(session) = world.procs[proc].session {
-                    world.home.sessions.remove(&session);
+                    world.close(session);
                 }
                 world.cover.count("links cut: home");
             }
@@ -205,6 +234,27 @@ impl Event {
                 world.monitor.restored();
                 world.cover.count("home: restored from a backup");
                 world.note(id, "home", || format!("restored without its last {lacks} records"));
+            }
+            Self::HomeSealed { moves_after, lasts } => {
+                let now = world.now;
+                world.home.seal(now);
+                world.note(id, "home", || "is sealed".to_owned());
+                world.plan(id, now + moves_after, Self::HomeMoves { lasts });
+            }
+            Self::HomeMoves { lasts } => {
+                let drawn: Vec<Step> = (0..world.nodes.len()).map(|_| world.roll(id, 3 * lasts)).collect();
+                world.move_home(|node| Some(drawn[node]).filter(|&lasts_on| lasts_on < lasts));
+                world.cover.count("home: moves");
+                world.note(id, "home", || "goes on elsewhere".to_owned());
+                for (node, lasts_on) in drawn.into_iter().enumerate().filter(|(_, lasts_on)| *lasts_on < lasts) {
+                    world.plan(id, world.now + lasts_on, Self::Reloads { node });
+                }
+            }
+            Self::Reloads { node } => {
+                let of_node = |session: &Session| world.procs[session.proc].node == node;
+                if let Some(former) = &mut world.former {
+                    former.sessions.retain(|_, session| !of_node(session));
+                }
             }
             Self::LogTruncated { records } => {
                 world.home.truncate(records);
@@ -240,8 +290,9 @@ fn keep(world: &mut World, node: usize, key: Key) {
         PurgeMark::Soft { since } => Some(since),
         PurgeMark::Valid | PurgeMark::Hard => None,
     };
-    // A mark never says more than what the disk says was applied.
-    let valid = valid.meet(Fence::new(applied, valid.own()));
+    // A mark never says more than what the disk says was applied, in either order.
+    let own = (0..disk.invalidated.len()).fold(Position::ZERO, |own, _| own.next());
+    let valid = valid.meet(Fence::new(applied, own));
     let is_older = disk.entries.get(&key).is_some_and(|kept| !entry.fence.reaches(kept.entry.fence));
     if !is_older {
         disk.entries.insert(key, Kept { entry, valid, soft_since });
@@ -275,7 +326,7 @@ fn second_boot(id: TaskId, world: &mut World, node: usize, lasts: Step) {
     let requests = 1 + world.roll(id, 3);
     for _ in 0..requests {
         let key = world.roll(id, world.keys as u64) as Key;
-        world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client, None, world.now)));
+        world.spawn(id, Kind::Serve(Serve::new(second, key, Asker::Client(Form::Get), None, world.now)));
     }
     world.plan(id, world.now + lasts, Event::EndSecond { proc: second });
 }

@@ -28,6 +28,11 @@ pub(super) struct Reply {
     pub(super) is_vouched: bool,
 }
 
+impl Reply {
+    /// The connection broke, or there is no answer.
+    pub(super) const NONE: Self = Self { answer: Err(()), position: None, from_origin: false, is_vouched: false };
+}
+
 /// A fetch for some request, or in the background.
 #[derive(Debug)]
 pub(super) struct Fill {
@@ -40,6 +45,9 @@ pub(super) struct Fill {
     stores: bool,
     /// Whether the request that it is for had no lease.
     unleased: bool,
+    /// What its response may freshen, if it is to a HEAD.
+    freshens: Option<Arc<Entry>>,
+    sent_at: Step,
     past_caches: bool,
     /// What is validated.
     stored: Option<Arc<Entry>>,
@@ -72,6 +80,8 @@ impl Fill {
             alone,
             stores: !alone,
             unleased: false,
+            freshens: None,
+            sent_at: 0,
             past_caches: false,
             stored,
             attempt: 0,
@@ -84,6 +94,15 @@ impl Fill {
     /// For one request that has no lease: nobody joins it.
     pub(super) fn unleased(proc: ProcId, key: Key, stored: Option<Arc<Entry>>, asked: Option<Asked>, stores: bool) -> Self {
         Self { stores, unleased: true, ..Self::new(proc, key, stored, asked, true) }
+    }
+
+    /// A HEAD for one request.
+    pub(super) fn head(proc: ProcId, key: Key, stored: Arc<Entry>) -> Self {
+        Self { freshens: Some(stored), ..Self::new(proc, key, None, None, true) }
+    }
+
+    pub(super) const fn key(&self) -> Key {
+        self.key
     }
 
     pub(super) const fn proc(&self) -> ProcId {
@@ -99,6 +118,14 @@ impl Fill {
     pub(super) const fn waits(&self) -> Option<u32> {
         match self.at {
             At::Wait(_) => Some(self.attempt),
+            _ => None,
+        }
+    }
+
+    /// Until when it waits for a reply, which is not there.
+    pub(super) fn awaits(&self, id: TaskId, world: &World) -> Option<Step> {
+        match self.at {
+            At::Wait(since) if !self.ready(id, world) => Some(since + TIMEOUT + 1),
             _ => None,
         }
     }
@@ -128,7 +155,7 @@ impl Fill {
             }
             At::Merge(check, response, fence) => self.merge(id, check, response, fence, world),
             At::Head(entry) => {
-                world.procs[self.proc].fills.insert(id, Some(Ok(entry.clone())));
+                self.has_head(id, Ok(entry.clone()), world);
                 At::Body(entry, world.roll(id, 6))
             }
             At::Body(entry, 0) => {
@@ -137,6 +164,9 @@ impl Fill {
             }
             At::Body(entry, left) => At::Body(entry, left - 1),
             At::Release => {
+                if let Some(fetched) = world.procs[self.proc].fills.get_mut(&id) {
+                    fetched.is_running = false;
+                }
                 let held = &mut world.procs[self.proc].held;
                 if held.get(&self.key).is_some_and(|held| held.fill == id) {
                     held.remove(&self.key);
@@ -154,7 +184,8 @@ impl Fill {
         let validator = self.stored.as_ref().map(|entry| entry.body.version);
         let reply_to = (id, self.attempt);
         let (key, sent) = (self.key, world.now);
-        let (task, name) = match self.shield(id, world) {
+        self.sent_at = sent;
+        let (task, name) = match world.shield_for(id, self.proc) {
             Some(shield) => {
                 let asker = Asker::Tier { reply_to, validator };
                 (
@@ -171,16 +202,6 @@ impl Fill {
         let (fence, own) = (self.fence.log(), world.procs[self.proc].name.clone());
         world.note(id, &own, || format!("asks {name} for {key}, fence {fence}, validator {validator:?}"));
         At::Wait(world.now)
-    }
-
-    fn shield(&self, id: TaskId, world: &mut World) -> Option<ProcId> {
-        let own = &world.nodes[world.procs[self.proc].node];
-        if own.is_shield || world.now < own.tier_cut_until {
-            return None;
-        }
-        let shields = world.nodes.iter().filter(|node| node.is_shield).map(|node| node.proc);
-        let running: Vec<ProcId> = shields.filter(|&proc| world.procs[proc].alive).collect();
-        (!running.is_empty()).then(|| running[world.roll(id, running.len() as u64) as usize])
     }
 
     fn received(&mut self, id: TaskId, reply: Reply, world: &mut World) -> At {
@@ -210,7 +231,11 @@ impl Fill {
 
     fn arrives(&self, response: Response, fence: Fence, world: &mut World) -> At {
         if !response.not_modified {
-            return At::Head(Arc::new(Entry::new(self.key, &response, fence)));
+            let entry = Arc::new(Entry::new(self.key, &response, fence, self.sent_at));
+            if let Some(stored) = &self.freshens {
+                self.freshen(stored, &entry, world);
+            }
+            return At::Head(entry);
         }
         world.cover.count("304s");
         let old = match rules::on(Rule::ByIdentity) {
@@ -221,6 +246,18 @@ impl Fill {
         match old {
             Some(old) => At::Merge(Check::new(old), response, fence),
             None => At::Fence,
+        }
+    }
+
+    /// The response to a HEAD may speak of what is stored, as far as anybody can see: it has its length, say. So that is
+    /// fresh again, if it is still there; but it is not known to be valid for longer than before.
+    fn freshen(&self, stored: &Arc<Entry>, head: &Entry, world: &mut World) {
+        let process = &mut world.procs[self.proc];
+        let is_there = process.store.get(&self.key).is_some_and(|there| Arc::ptr_eq(there, stored));
+        if is_there {
+            let fence = if rules::on(Rule::HeadAdvancesNothing) { stored.fence } else { head.fence };
+            process.store.insert(self.key, Arc::new(stored.freshened(head.freshness, fence)));
+            world.cover.count("entries that a HEAD has freshened");
         }
     }
 
@@ -238,7 +275,7 @@ impl Fill {
                 let fence = fence.meet(world.procs[self.proc].applied());
                 let name = world.procs[self.proc].name.clone();
                 world.note(id, &name, || format!("validates version {}, fence {}", response.body.version, fence.log()));
-                At::Head(Arc::new(check.entry.validated(&response, fence)))
+                At::Head(Arc::new(check.entry.validated(&response, fence, self.sent_at)))
             }
         }
     }
@@ -266,9 +303,16 @@ impl Fill {
         monitor::settled(world, self.proc, &entry);
     }
 
+    fn has_head(&self, id: TaskId, head: Result<Arc<Entry>, ()>, world: &mut World) {
+        if let Some(fetched) = world.procs[self.proc].fills.get_mut(&id) {
+            fetched.head = Some(head);
+        }
+        world.tasks.wake_for_head(id);
+    }
+
     fn failed(&self, id: TaskId, world: &mut World) -> At {
         world.cover.count("fetches that fail");
-        world.procs[self.proc].fills.insert(id, Some(Err(())));
+        self.has_head(id, Err(()), world);
         At::Release
     }
 }

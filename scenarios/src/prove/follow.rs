@@ -37,7 +37,7 @@ impl Follow {
             return true;
         }
         let process = &world.procs[self.proc];
-        match process.session.map(|id| world.home.sessions.get(&id)) {
+        match process.session.map(|id| world.session(id)) {
             None => world.home.core.is_some() && world.now >= world.nodes[process.node].home_cut_until,
             Some(None) => true,
             Some(Some(session)) => !session.down.is_empty(),
@@ -68,7 +68,8 @@ impl Follow {
             self.connect(world);
             return At::Idle;
         };
-        let message = world.home.sessions.get_mut(&session).map(|session| session.down.pop_front());
+        let message = world.session_mut(session).map(|session| session.down.pop_front());
+        let process = &mut world.procs[self.proc];
         let Some(Some(message)) = message else {
             process.forget_session();
             return At::Idle;
@@ -92,7 +93,7 @@ impl Follow {
                 process.lease.give_up();
                 process.forget_session();
                 let node = process.node;
-                world.home.sessions.remove(&session);
+                world.close(session);
                 world.nodes[node].home_cut_until = world.now + 40;
                 At::Idle
             }
@@ -128,7 +129,7 @@ impl Follow {
             Err(_) if process.history.contains(&record) => return At::Idle,
             Err(_) => {
                 if let Some(session) = process.session {
-                    world.home.sessions.remove(&session);
+                    world.close(session);
                 }
                 world.cover.count("follower: not next");
                 return At::Idle;
@@ -211,7 +212,7 @@ impl Follow {
 
     fn say(&self, world: &mut World, applied: Position) {
         let session = world.procs[self.proc].session;
-        if let Some(session) = session.and_then(|id| world.home.sessions.get_mut(&id)) {
+        if let Some(session) = session.and_then(|id| world.session_mut(id)) {
             session.up.push_back(Outgoing::Acknowledges(applied));
         }
     }

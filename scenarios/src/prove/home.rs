@@ -149,6 +149,32 @@ impl Host {
         }
     }
 
+    /// The log as it goes on elsewhere: all that is on the disk, and an epoch after it.
+    pub(super) fn moved(&self, clock: Clock, now: Step) -> Self {
+        let mut host = Self {
+            core: None,
+            leases: None,
+            base: self.base.clone(),
+            disk: self.disk.clone(),
+            sessions: BTreeMap::new(),
+            is_appending: false,
+            crash_at: None,
+            down_until: 0,
+            crashes: self.crashes + 1,
+            changes: self.changes + 1,
+            clock,
+            ..*self
+        };
+        host.start(now);
+        host.begin_epoch(0, true, now);
+        host
+    }
+
+    /// The log ends here.
+    pub(super) fn seal(&mut self, now: Step) {
+        self.append(now, Event::Seal);
+    }
+
     /// An operator wants these to be members no longer. They are granted nothing more, and go when they hold nothing.
     pub(super) fn stop(&mut self, node: &str) -> Vec<Member> {
         let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return Vec::new() };
@@ -161,23 +187,31 @@ impl Host {
     /// Whether a member's removal may be recorded.
     pub(super) fn is_over(&self, member: &Member, now: Step) -> bool {
         let now = self.clock.at(now);
-        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(|leases| leases.ends(member) <= now)
+        let is_over = |leases: &Leases| leases.ends(member) <= now || !leases.is_stopped(member);
+        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(is_over)
     }
 
     /// It is one no longer, and its streams end.
     pub(super) fn forgets(&mut self, member: &Member, now: Step) {
-        let Some(core) = &self.core else { return };
+        let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return };
+        let is_stopped = leases.is_stopped(member);
+        leases.forget(member);
+        // Else it was removed already, and may have come again.
+        if !is_stopped {
+            return;
+        }
         if core.ledger().members.contains_key(member) {
             self.append(now, Event::Leave { member: member.clone(), why: Leaving::Forgotten });
-        }
-        if let Some(leases) = &mut self.leases {
-            leases.forget(member);
         }
         self.sessions.retain(|_, session| session.member != *member);
     }
 
     fn open_epoch(&mut self, seen: u16, now: Step) {
-        let Some(Ok(position)) = self.core.as_ref().map(|core| core.next_epoch(seen, false)) else { return };
+        self.begin_epoch(seen, false, now);
+    }
+
+    fn begin_epoch(&mut self, seen: u16, is_lifted: bool, now: Step) {
+        let Some(Ok(position)) = self.core.as_ref().map(|core| core.next_epoch(seen, is_lifted)) else { return };
         self.epochs += 1;
         let event = Event::Epoch { name: format!("epoch{}", self.epochs) };
         self.write(Record { position, issued_at: super::world::time(now), event });
@@ -227,7 +261,9 @@ impl Host {
     fn greet(&mut self, id: u64, applied: Position, chain: Chain, now: Step) -> Option<Meeting> {
         let core = self.core.as_ref()?;
         let session = self.sessions.get(&id)?;
-        let Ok(joining) = core.join(&session.member) else {
+        // Whom it can't take, and whom it would have to begin an epoch for, once the log goes on elsewhere.
+        let is_sealed = core.next().is_err();
+        let Some(joining) = core.join(&session.member).ok().filter(|joining| joining.is_empty() || !is_sealed) else {
             self.sessions.get_mut(&id)?.down.push_back(Incoming::Refused);
             return None;
         };

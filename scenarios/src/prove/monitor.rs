@@ -60,6 +60,8 @@ pub(super) struct Monitor {
     /// Whether faults have ended, and since when.
     pub(super) calm_since: Option<Step>,
     joined: BTreeSet<(ProcId, TaskId)>,
+    /// What unsafe requests have changed: through which process, what, when the answer came there and when it went on.
+    writes: Vec<(ProcId, Key, Step, Step)>,
     /// What each process has applied last.
     applied: BTreeMap<ProcId, Position>,
 }
@@ -135,7 +137,7 @@ pub(super) fn issued(world: &mut World, by: TaskId, id: &RecordId, mode: Mode, s
 /// A process has applied a record: what is in flight there meets it, and no position may stand for two records.
 pub(super) fn applied(world: &mut World, proc: ProcId, record: &Record) {
     let process = &world.procs[proc];
-    let (fills, joins) = (process.fills.iter().filter(|(_, came)| came.is_none()), &world.monitor.joined);
+    let (fills, joins) = (process.fills.iter().filter(|(_, fetched)| fetched.head.is_none()), &world.monitor.joined);
     let fills: Vec<TaskId> = fills.map(|(fill, _)| *fill).collect();
     let joined = fills.iter().any(|fill| joins.contains(&(proc, *fill)));
     let lags = !world.nodes[process.node].is_shield
@@ -261,12 +263,17 @@ pub(super) fn looked(
         .filter(|(_, mode)| *mode == Mode::Hard)
         .map(|(record, _)| record.position)
         .collect();
-    let must = hard.iter().any(|at| *at <= applied.log());
-    let floor = process.hides_upto;
+    let own: Vec<u64> = (1..)
+        .zip(&process.invalidated)
+        .filter(|(at, key)| **key == entry.key && *at > valid.own().seq())
+        .map(|(at, _)| at)
+        .collect();
+    let must = hard.iter().any(|at| *at <= applied.log()) || own.iter().any(|at| *at <= applied.own().seq());
+    let is_below = valid.log() < process.hides_upto || valid.own() < process.own_hides_upto;
     if must && !is_hidden {
         let what = format!("{}: the log hides version {} of {}", process.name, entry.body.version, entry.key);
         world.monitor.breaks("hidden as the log says", what);
-    } else if is_hidden && hard.is_empty() && valid.log() >= floor {
+    } else if is_hidden && hard.is_empty() && own.is_empty() && !is_below {
         let what = format!("{}: nothing hides version {} of {}", process.name, entry.body.version, entry.key);
         world.monitor.breaks("hidden by what selects it alone", what);
     }
@@ -358,9 +365,27 @@ pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
     }
 }
 
+/// The answer to an unsafe request has passed a process.
+pub(super) fn wrote(world: &mut World, proc: ProcId, key: Key, came: Step) {
+    let now = world.now;
+    world.monitor.writes.push((proc, key, came, now));
+}
+
+/// What a process had asked for before an unsafe request's answer came answers nobody there who asks after that.
+fn invalidated(world: &mut World, answer: &Answer, proc: ProcId, entry: &Entry) {
+    let broken = world.monitor.writes.iter().any(|&(by, key, came, answered)| {
+        by == proc && key == answer.key && entry.sent < came && answered < answer.arrived
+    });
+    if broken {
+        let what = format!("{}: version {} of {}", world.procs[proc].name, entry.body.version, answer.key);
+        world.monitor.breaks("what was made invalid answers nobody", what);
+    }
+}
+
 /// The promise itself.
-pub(super) fn answered(world: &mut World, answer: &Answer, entry: &Entry) {
+pub(super) fn answered(world: &mut World, answer: &Answer, proc: ProcId, entry: &Entry) {
     world.cover.count("answers");
+    invalidated(world, answer, proc, entry);
     let mut broken = None;
     for purge in &mut world.monitor.purges {
         if !selects(&purge.selectors, entry, purge.at) {

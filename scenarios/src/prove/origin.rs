@@ -27,7 +27,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn step(&mut self, id: TaskId, world: &mut World) -> Done {
         if let Some(answer) = self.answer.take() {
-            world.replies.insert(self.reply_to, Reply { answer, position: None, from_origin: true, is_vouched: true });
+            world.reply(self.reply_to, Reply { answer, position: None, from_origin: true, is_vouched: true });
             return Done::Yes;
         }
         if world.now < world.origin.down_until {

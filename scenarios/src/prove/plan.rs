@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::home::Stage;
+use super::serve::Form;
 use super::url;
 use super::world::Step;
 use edge::core::purge::{Mode, Selector};
@@ -78,6 +79,9 @@ impl Draw {
         }
         if self.may_restore {
             self.restore();
+        } else if self.rng.random_bool(0.15) {
+            let (moves_after, lasts) = (self.rng.random_range(1..60), self.rng.random_range(1..250));
+            self.add(Event::HomeSealed { moves_after, lasts });
         }
         // Some worlds are calm: a fault hides the faults of others.
         for _ in 0..self.rng.random_range(0_u32..12).saturating_sub(3) {
@@ -122,7 +126,7 @@ impl Draw {
             self.add_at(at, event);
         }
         for _ in 0..10 {
-            let event = Event::Request { node: behind, key: self.key() };
+            let event = Event::Request { node: behind, key: self.key(), form: Form::Get };
             let at = at + self.rng.random_range(0..200);
             self.add_at(at, event);
         }
@@ -152,7 +156,13 @@ impl Draw {
     }
 
     fn request(&mut self) -> Event {
-        Event::Request { node: self.edge(), key: self.key() }
+        let (node, key) = (self.edge(), self.key());
+        match self.rng.random_range(0..20) {
+            0 => Event::Write { node, key },
+            1 | 2 => Event::Request { node, key, form: Form::Head },
+            3..=5 => Event::Request { node, key, form: Form::Conditional },
+            _ => Event::Request { node, key, form: Form::Get },
+        }
     }
 
     fn purge(&mut self, number: u64) -> Event {

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::entry::Entry;
 use super::home::Incoming;
-use super::url::Key;
+use super::url::{self, Key};
 use super::world::{ProcId, Step, TaskId};
 use edge::core::id::NodeId;
 use edge::core::log::{Chain, Event, Follower, Lease, Member, Position, Record, RecordId};
@@ -43,6 +43,8 @@ pub(super) struct Disk {
     /// The records behind the floor.
     pub(super) journal: Vec<Record>,
     pub(super) entries: BTreeMap<Key, Kept>,
+    /// The node's own invalidations, in their order.
+    pub(super) invalidated: Vec<Key>,
 }
 
 impl Disk {
@@ -71,6 +73,21 @@ pub(super) struct Held {
     pub(super) fence: Fence,
 }
 
+/// A fetch, and what came of it.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) key: Key,
+    /// Whether it may still store something.
+    pub(super) is_running: bool,
+    pub(super) head: Option<Result<Arc<Entry>, ()>>,
+}
+
+impl Fetched {
+    pub(super) const fn new(key: Key) -> Self {
+        Self { key, is_running: true, head: None }
+    }
+}
+
 /// A process.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -88,8 +105,7 @@ pub(super) struct Process {
     pub(super) unsaved: Vec<Record>,
     pub(super) store: BTreeMap<Key, Arc<Entry>>,
     pub(super) held: BTreeMap<Key, Held>,
-    /// Fetches, and what came of them.
-    pub(super) fills: BTreeMap<TaskId, Option<Result<Arc<Entry>, ()>>>,
+    pub(super) fills: BTreeMap<TaskId, Fetched>,
     pub(super) session: Option<u64>,
     /// Whether it knows by now that it and the home know the same log.
     pub(super) is_met: bool,
@@ -99,6 +115,9 @@ pub(super) struct Process {
     /// For the monitors: every record that it has put into its index, and up to where everything may be hidden.
     pub(super) history: Vec<Record>,
     pub(super) hides_upto: Position,
+    /// What it has made invalid itself, and up to where of that everything may be hidden.
+    pub(super) invalidated: Vec<Key>,
+    pub(super) own_hides_upto: Position,
 }
 
 impl Process {
@@ -131,6 +150,8 @@ impl Process {
             was_leased: false,
             history: Vec::new(),
             hides_upto: Position::ZERO,
+            invalidated: Vec::new(),
+            own_hides_upto: Position::ZERO,
         };
         if let Some(disk) = at.disk.as_ref().filter(|_| process.has_disk) {
             process.load(disk);
@@ -150,11 +171,20 @@ impl Process {
             }
             self.index.publish(record.position);
         }
+        for key in &disk.invalidated {
+            self.index.invalidate(&[&url::of(*key)], Fence::ZERO);
+        }
+        self.invalidated.clone_from(&disk.invalidated);
         self.follower = Follower::new(applied, chain);
         for (key, kept) in &disk.entries {
             let mark = Mark::restored(kept.valid, kept.soft_since);
             self.store.insert(*key, Arc::new(kept.entry.with_mark(mark)));
         }
+    }
+
+    /// Whether an object is being fetched.
+    pub(super) fn fetches(&self, key: Key) -> bool {
+        self.fills.values().any(|fill| fill.key == key && fill.is_running)
     }
 
     /// The stream is gone.

@@ -4,7 +4,7 @@ use super::check::Check;
 use super::entry::{Entry, Response};
 use super::fill::{Fill, Reply};
 use super::monitor;
-use super::process::Held;
+use super::process::{Fetched, Held};
 use super::url::{self, Key};
 use super::world::{Done, Kind, ProcId, Step, TaskId, World};
 use edge::core::cache_control::RequestDirectives;
@@ -27,10 +27,19 @@ pub(super) const MAX_TRIES: u32 = 3;
 /// How long after a soft purge what it marked is served, in steps.
 pub(super) const SOFT_BOUND: Duration = Duration::from_millis(100);
 
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Get,
+    Head,
+    /// Whether it has changed since: the client has what is stored now.
+    Conditional,
+}
+
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asker {
-    Client,
+    Client(Form),
     /// The fetch of a tier below, and the version whose validator it has sent.
     Tier {
         reply_to: (TaskId, u32),
@@ -104,13 +113,21 @@ impl Serve {
         let process = &world.procs[self.proc];
         match &self.at {
             At::Waits(until) => world.now >= *until || process.applied() != self.asked_at,
-            At::Awaits(fill) => process.fills.get(fill).is_some_and(Option::is_some),
+            At::Awaits(fill) => process.fills.get(fill).is_some_and(|fetched| fetched.head.is_some()),
             _ => true,
         }
     }
 
+    /// The fetch whose head it waits for, which is not there.
+    pub(super) fn awaits(&self, world: &World) -> Option<TaskId> {
+        match self.at {
+            At::Awaits(fill) if !self.ready(world) => Some(fill),
+            _ => None,
+        }
+    }
+
     const fn is_client(&self) -> bool {
-        matches!(self.asker, Asker::Client)
+        matches!(self.asker, Asker::Client(_))
     }
 
     pub(super) fn step(&mut self, id: TaskId, world: &mut World) -> Done {
@@ -201,7 +218,11 @@ impl Serve {
 
     fn looks_up(&mut self, world: &World) -> Option<At> {
         self.found = world.procs[self.proc].store.get(&self.key).cloned();
+        let compares = matches!(self.asker, Asker::Client(Form::Conditional)) && !rules::on(Rule::PurgesBeforeConditions);
         Some(match &self.found {
+            Some(entry) if compares && entry.freshness.fresh_at(world.time()) => {
+                At::Answers(self.hit(entry.clone(), false, world))
+            }
             Some(entry) => At::Checks(Check::new(entry.clone())),
             None => At::Joins { validate: false },
         })
@@ -223,6 +244,11 @@ impl Serve {
             Reuse::StaleWhileRevalidate(_) => {
                 self.refreshes(id, &check.entry, world);
                 At::Answers(self.hit(check.entry, true, world))
+            }
+            Reuse::MustRevalidate(_) if self.is_leased && matches!(self.asker, Asker::Client(Form::Head)) => {
+                self.tries += 1;
+                let fill = Fill::head(self.proc, self.key, check.entry);
+                At::Awaits(self.begin(id, fill, world))
             }
             Reuse::MustRevalidate(_) => At::Joins { validate: true },
             Reuse::MustRefetch(_) => At::Joins { validate: !rules::on(Rule::HiddenIsDead) },
@@ -274,10 +300,10 @@ impl Serve {
 
     fn begin(&self, id: TaskId, fill: Fill, world: &mut World) -> TaskId {
         let process = &world.procs[self.proc];
-        let (is_alone, fence) = (fill.is_alone(), process.applied());
-        let task = world.spawn(id, Kind::Fill(Box::new(fill)));
+        let (is_alone, fence, key) = (fill.is_alone(), process.applied(), fill.key());
+        let task = world.spawn(id, Kind::Fill(fill));
         let process = &mut world.procs[self.proc];
-        process.fills.insert(task, None);
+        process.fills.insert(task, Fetched::new(key));
         if !is_alone {
             process.held.insert(self.key, Held { fill: task, fence });
         }
@@ -285,7 +311,7 @@ impl Serve {
     }
 
     fn awaited(&mut self, fill: TaskId, world: &World) -> Option<At> {
-        match world.procs[self.proc].fills.get(&fill)?.as_ref()? {
+        match world.procs[self.proc].fills.get(&fill)?.head.as_ref()? {
             Ok(entry) => Some(At::HasHead(entry.clone())),
             Err(()) => match &self.found {
                 Some(found) => Some(At::ChecksStandIn(Check::new(found.clone()))),
@@ -341,7 +367,7 @@ impl Serve {
             format!("answers with version {version} of {}, valid to {position}{stale}", self.key)
         });
         match self.asker {
-            Asker::Client => {
+            Asker::Client(_) => {
                 let answer = monitor::Answer {
                     key: self.key,
                     arrived: self.arrived,
@@ -349,7 +375,7 @@ impl Serve {
                     is_stale: said.is_stale,
                     tries: self.tries,
                 };
-                monitor::answered(world, &answer, entry);
+                monitor::answered(world, &answer, self.proc, entry);
             }
             Asker::Tier { reply_to, validator } => {
                 let response = Response {
@@ -361,7 +387,7 @@ impl Serve {
                 let is_strict = world.nodes[world.procs[self.proc].node].is_strict;
                 let is_vouched = self.went_past || (is_strict && self.is_leased);
                 let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false, is_vouched };
-                world.replies.insert(reply_to, reply);
+                world.reply(reply_to, reply);
             }
         }
     }
@@ -370,12 +396,12 @@ impl Serve {
         let name = world.procs[self.proc].name.clone();
         world.note(id, &name, || format!("has no answer for {}", self.key));
         match self.asker {
-            Asker::Client => {
+            Asker::Client(_) => {
                 world.cover.count("requests without an answer");
                 monitor::unanswered(world, self.arrived);
             }
             Asker::Tier { reply_to, .. } => {
-                world.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+                world.reply(reply_to, Reply::NONE);
             }
         }
     }

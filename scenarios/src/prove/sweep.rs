@@ -52,6 +52,7 @@ impl Sweep {
             At::RaiseFloors(upto) => {
                 process.index.raise_floors(upto);
                 process.hides_upto = process.hides_upto.max(upto.log());
+                process.own_hides_upto = process.own_hides_upto.max(upto.own());
                 let name = process.name.clone();
                 monitor::retired(world, self.proc, upto.log());
                 world.note(id, &name, || format!("retires rules up to {}", upto.log()));

@@ -35,6 +35,11 @@ pub(super) fn subject<'t>(key: Key, tags: impl IntoIterator<Item = &'t String>) 
     Subject::new(&url, &tags)
 }
 
+/// What an unsafe request of an object makes invalid.
+pub(super) fn of(key: Key) -> Selector {
+    Selector::Url { site: site(), host: HOST.to_owned(), path: PATHS[key].to_owned(), query: None }
+}
+
 /// A selector for an object, by a number.
 pub(super) fn selector(key: Key, by: u64) -> Selector {
     let tag = |text: &str| Selector::Tag { site: site(), tag: Tag::new(text).expect("a good tag") };

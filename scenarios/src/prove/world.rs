@@ -7,7 +7,7 @@ use super::dice::mix;
 use super::event::Event;
 use super::fill::{Fill, Reply};
 use super::follow::Follow;
-use super::home::{Homekeeping, Host};
+use super::home::{Homekeeping, Host, Session};
 use super::monitor::Monitor;
 use super::operator::Operator;
 use super::origin::{Exchange, Origin};
@@ -16,7 +16,9 @@ use super::process::{Disk, Node, Process};
 use super::schedule;
 use super::serve::{Asker, Serve};
 use super::sweep::Sweep;
+use super::tasks::{Tasks, Waits};
 use super::trace::Trace;
+use super::write::Write;
 use edge::core::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -45,21 +47,23 @@ pub(super) enum Kind {
     Follow(ProcId, Follow),
     Beat(Beat),
     Serve(Serve),
-    Fill(Box<Fill>),
+    Fill(Fill),
     Exchange(Exchange),
     Operator(Operator),
     Sweep(Sweep),
+    Write(Write),
 }
 
 impl Kind {
     /// The process that it lives in.
-    const fn proc(&self) -> Option<ProcId> {
+    fn proc(&self) -> Option<ProcId> {
         match self {
             Self::Follow(proc, _) => Some(*proc),
             Self::Beat(beat) => Some(beat.proc),
             Self::Serve(serve) => Some(serve.proc),
             Self::Fill(fill) => Some(fill.proc()),
             Self::Sweep(sweep) => Some(sweep.proc),
+            Self::Write(write) => write.proc(),
             Self::Event(_) | Self::Home | Self::Exchange(_) | Self::Operator(_) => None,
         }
     }
@@ -81,7 +85,16 @@ impl Kind {
             Self::Serve(serve) => serve.ready(world),
             Self::Fill(fill) => fill.ready(id, world),
             Self::Operator(operator) => operator.ready(world),
-            Self::Exchange(_) | Self::Sweep(_) => true,
+            Self::Exchange(_) | Self::Sweep(_) | Self::Write(_) => true,
+        }
+    }
+
+    /// What it waits for, if others do it.
+    fn waits(&self, id: TaskId, world: &World) -> Option<Waits> {
+        match self {
+            Self::Serve(serve) => serve.awaits(world).map(Waits::Head),
+            Self::Fill(fill) => fill.awaits(id, world).map(Waits::Reply),
+            _ => None,
         }
     }
 
@@ -99,6 +112,7 @@ impl Kind {
             Self::Exchange(exchange) => exchange.step(id, world),
             Self::Operator(operator) => operator.step(id, world),
             Self::Sweep(sweep) => sweep.step(id, world),
+            Self::Write(write) => write.step(id, world),
         }
     }
 }
@@ -111,14 +125,17 @@ pub(super) struct World {
     pub(super) keys: usize,
     pub(super) origin: Origin,
     pub(super) home: Host,
+    /// Where the log was before it moved, for those who have not heard.
+    pub(super) former: Option<Host>,
     pub(super) nodes: Vec<Node>,
     pub(super) procs: Vec<Process>,
     pub(super) replies: BTreeMap<(TaskId, u32), Reply>,
     pub(super) monitor: Monitor,
     pub(super) cover: Coverage,
     pub(super) trace: Trace,
-    tasks: BTreeMap<TaskId, Kind>,
-    born: Vec<(TaskId, Kind)>,
+    moves: u64,
+    pub(super) tasks: Tasks,
+    born: Vec<(TaskId, Box<Kind>)>,
     /// What will happen by itself, and when.
     planned: BTreeMap<(Step, TaskId), Event>,
     /// How many numbers each task has drawn, and how many it has begun.
@@ -136,6 +153,7 @@ impl World {
             now: 1,
             keys: plan.keys,
             origin: Origin::default(),
+            former: None,
             home: Host::new(Clock::of(plan.seed, 0), Duration::from_millis(plan.lease_for)),
             nodes: Vec::new(),
             procs: Vec::new(),
@@ -143,8 +161,9 @@ impl World {
             monitor: Monitor::default(),
             cover: Coverage::default(),
             trace: Trace::new(is_read),
-            tasks: BTreeMap::from([(1, Kind::Home)]),
-            born: Vec::new(),
+            moves: 0,
+            tasks: Tasks::default(),
+            born: vec![(1, Box::new(Kind::Home))],
             planned: BTreeMap::new(),
             drawn: HashMap::new(),
         };
@@ -185,7 +204,7 @@ impl World {
         let begun = &mut self.drawn.entry(parent).or_default().1;
         *begun += 1;
         let id = mix(&[parent, *begun, 0x7a5]);
-        self.born.push((id, kind));
+        self.born.push((id, Box::new(kind)));
         id
     }
 
@@ -206,8 +225,10 @@ impl World {
         let process = Process::start(node, &mut self.nodes[node], folder);
         self.nodes[node].proc = proc;
         let id = mix(&[node as u64, self.nodes[node].boots, 0xb007]);
-        self.born.push((id, Kind::Follow(proc, Follow::new(proc))));
-        self.born.push((mix(&[id, 0xbea7]), Kind::Beat(Beat::new(proc))));
+        self.born.push((id, Box::new(Kind::Follow(proc, Follow::new(proc)))));
+        if self.nodes[node].is_strict {
+            self.born.push((mix(&[id, 0xbea7]), Box::new(Kind::Beat(Beat::new(proc)))));
+        }
         self.note(0, &process.name.clone(), || "starts".to_owned());
         self.procs.push(process);
     }
@@ -215,22 +236,55 @@ impl World {
     /// A process ends, with all that happens in it. Who waits for its answers hears that the connection broke.
     pub(super) fn crash(&mut self, proc: ProcId) {
         self.procs[proc].alive = false;
-        let process = &mut self.procs[proc];
-        process.store.clear();
-        if let Some(session) = process.session.take() {
-            self.home.sessions.remove(&session);
+        self.procs[proc].store.clear();
+        if let Some(session) = self.procs[proc].session.take() {
+            self.close(session);
         }
-        let name = process.name.clone();
+        let name = self.procs[proc].name.clone();
         self.note(0, &name, || "crashes".to_owned());
         self.monitor.restarted();
-        self.tasks.extend(std::mem::take(&mut self.born));
+        self.bear();
         let gone: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| *id).collect();
+            self.tasks.iter().filter(|(_, kind)| kind.proc() == Some(proc)).map(|(id, _)| id).collect();
         for id in gone {
-            if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = self.tasks.remove(&id) {
-                self.replies.insert(reply_to, Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+            let kind = self.tasks.remove(id).map(|kind| *kind);
+            if let Some(Kind::Serve(Serve { asker: Asker::Tier { reply_to, .. }, .. })) = kind {
+                self.reply(reply_to, Reply::NONE);
             }
         }
+    }
+
+    /// A stream, wherever it leads.
+    pub(super) fn session(&self, id: u64) -> Option<&Session> {
+        let of_former = || self.former.as_ref().and_then(|former| former.sessions.get(&id));
+        self.home.sessions.get(&id).or_else(of_former)
+    }
+
+    pub(super) fn session_mut(&mut self, id: u64) -> Option<&mut Session> {
+        let former = self.former.as_mut().and_then(|former| former.sessions.get_mut(&id));
+        self.home.sessions.get_mut(&id).or(former)
+    }
+
+    /// A stream ends.
+    pub(super) fn close(&mut self, id: u64) {
+        self.home.sessions.remove(&id);
+        if let Some(former) = &mut self.former {
+            former.sessions.remove(&id);
+        }
+    }
+
+    /// The log goes on elsewhere. Some nodes hear of it later.
+    pub(super) fn move_home(&mut self, lingers: impl Fn(usize) -> Option<Step>) {
+        self.moves += 1;
+        let clock = Clock::of(self.seed, 1000 + self.moves);
+        let mut former = self.home.moved(clock, self.now);
+        std::mem::swap(&mut self.home, &mut former);
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            let until = lingers(number).map(|lasts| self.now + lasts);
+            node.home_cut_until = node.home_cut_until.max(until.unwrap_or(0));
+        }
+        former.sessions.retain(|_, session| lingers(self.procs[session.proc].node).is_some());
+        self.former = Some(former);
     }
 
     pub(super) fn crash_home(&mut self, until: Step) {
@@ -247,44 +301,74 @@ impl World {
             .tasks
             .iter()
             .filter_map(|(id, kind)| match kind {
-                Kind::Fill(fill) if fill.proc() == proc => fill.waits().map(|attempt| (*id, attempt)),
+                Kind::Fill(fill) if fill.proc() == proc => fill.waits().map(|attempt| (id, attempt)),
                 _ => None,
             })
             .collect();
         for reply_to in waiting {
-            self.replies.entry(reply_to).or_insert(Reply { answer: Err(()), position: None, from_origin: false, is_vouched: false });
+            if !self.replies.contains_key(&reply_to) {
+                self.reply(reply_to, Reply::NONE);
+            }
         }
     }
 
     /// One step of one task; `false` if nothing could happen now.
     pub(super) fn step(&mut self) -> bool {
-        self.tasks.extend(self.born.drain(..));
+        self.bear();
+        self.tasks.wake_late(self.now);
         while let Some(due) = self.planned.first_entry().filter(|due| due.key().0 <= self.now) {
             let ((_, id), event) = due.remove_entry();
-            self.tasks.insert(id, Kind::Event(event));
+            self.tasks.insert(id, Box::new(Kind::Event(event)));
         }
-        let ready = self.tasks.iter().filter(|(id, kind)| kind.ready(**id, self)).map(|(id, _)| *id);
+        let ready = self.tasks.awake().filter(|(id, kind)| kind.ready(*id, self)).map(|(id, _)| id);
         let Some(id) = schedule::pick(self.seed, self.now, ready) else {
             self.now += 1;
             return false;
         };
-        let Some(mut kind) = self.tasks.remove(&id) else { return false };
+        let Some(mut kind) = self.tasks.remove(id) else { return false };
         let done = kind.step(id, self);
         self.now += 1;
         let lives = kind.proc().is_none_or(|proc| self.procs[proc].alive);
         if done == Done::No && lives {
-            self.tasks.insert(id, kind);
+            match kind.waits(id, self) {
+                None => self.tasks.insert(id, kind),
+                Some(waits) => self.tasks.sleep(id, kind, waits),
+            }
         }
         true
     }
 
+    /// What was begun is there from now on.
+    fn bear(&mut self) {
+        for (id, kind) in self.born.drain(..) {
+            self.tasks.insert(id, kind);
+        }
+    }
+
+    /// Something comes back for a fetch.
+    pub(super) fn reply(&mut self, to: (TaskId, u32), reply: Reply) {
+        self.replies.insert(to, reply);
+        self.tasks.wake(to.0);
+    }
+
     /// Whether all that was begun has ended, and nothing is left to be heard.
     pub(super) fn is_quiet(&self) -> bool {
-        let is_over = |(id, kind): (&TaskId, &Kind)| match kind {
+        let is_over = |(id, kind): (TaskId, &Kind)| match kind {
             Kind::Beat(beat) => beat.is_idle(),
-            kind => kind.is_endless() && !kind.ready(*id, self),
+            kind => kind.is_endless() && !kind.ready(id, self),
         };
         self.born.is_empty() && self.planned.is_empty() && self.tasks.iter().all(is_over)
+    }
+
+    /// The shield that a process asks: one that runs, if it is an edge's and can reach one.
+    pub(super) fn shield_for(&mut self, task: TaskId, proc: ProcId) -> Option<ProcId> {
+        let own = &self.nodes[self.procs[proc].node];
+        if own.is_shield || self.now < own.tier_cut_until {
+            return None;
+        }
+        let shields = self.nodes.iter().filter(|node| node.is_shield).map(|node| node.proc);
+        let running: Vec<ProcId> = shields.filter(|&proc| self.procs[proc].alive).collect();
+        (!running.is_empty()).then(|| running[self.roll(task, running.len() as u64) as usize])
     }
 
     /// Whether a process may believe what it has stored, by the ground truth.
@@ -301,6 +385,6 @@ impl World {
 
     /// The requests and purges that have not ended.
     pub(super) fn unfinished(&self) -> usize {
-        self.born.len() + self.planned.len() + self.tasks.values().filter(|kind| !kind.is_endless()).count()
+        self.born.len() + self.planned.len() + self.tasks.iter().filter(|(_, kind)| !kind.is_endless()).count()
     }
 }

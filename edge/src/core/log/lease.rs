@@ -154,6 +154,11 @@ impl Leases {
         self.leaving.insert(member.clone());
     }
 
+    /// Whether a member has been stopped, and its removal is not recorded yet.
+    pub fn is_stopped(&self, member: &Member) -> bool {
+        self.leaving.contains(member)
+    }
+
     /// A member's removal is recorded.
     pub fn forget(&mut self, member: &Member) {
         self.granted.remove(member);
@@ -269,6 +274,7 @@ mod tests {
         assert!(matches!(leases.grant(&home, &sin, at(20)), Err(Refusal::NoMember(_))));
         leases.grant(&home, &fra, at(20)).expect("a grant");
         leases.stop(&fra);
+        assert!(leases.is_stopped(&fra) && !leases.is_stopped(&sin));
         assert!(matches!(leases.grant(&home, &fra, at(21)), Err(Refusal::NoMember(_))));
         assert_eq!(leases.ends(&fra), at(30), "until then it stays a member");
         leases.forget(&fra);

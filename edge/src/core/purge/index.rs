@@ -146,7 +146,11 @@ impl Index {
     /// The steps of [`Index::verdict`], for whoever takes them apart: `applied` is [`Index::applied`] as it was before, and
     /// `valid` what the entry's mark said. First what the rules say.
     pub fn look(&self, subject: &Subject, valid: Fence, applied: Fence) -> Look {
-        let found = match self.own.rules_since(subject, valid.own, applied.own) {
+        let own = match rules::on(Rule::InvalidationsHide) {
+            true => self.own.rules_since(subject, valid.own, applied.own),
+            false => Since::Nothing,
+        };
+        let found = match own {
             Since::Nothing => self.log.rules_since(subject, valid.log, applied.log),
             Since::Hard | Since::Soft(_) => Since::Hard,
         };
