@@ -5,8 +5,8 @@ mod standing;
 pub use standing::Standing;
 
 use crate::clock;
-use crate::core::key::CacheKey;
 use crate::core::boot_time::BootTime;
+use crate::core::key::CacheKey;
 use crate::core::log::{Lease, Member, Position, Purge};
 use crate::core::purge::{Fence, Selector};
 use crate::core::reuse::PurgeMark;

@@ -278,7 +278,16 @@ mod tests {
             member: Member { pop: None, node: "fra-1".to_owned(), role: None, admin: None },
             result,
         };
-        let good = || NodeReply { node: "fra-1".to_owned(), boot_id: None, applied: None, proven: true, lag: None, lease_ms: None, ms: None };
+        let good = || NodeReply {
+            node: "fra-1".to_owned(),
+            boot_id: None,
+            applied: None,
+            proven: true,
+            role: None,
+            lag: None,
+            lease_ms: None,
+            ms: None,
+        };
         let check = |reply, nodes, want| {
             let outcome = Outcome { reply, nodes, elapsed: Duration::ZERO };
             assert_eq!(outcome.exit(), want, "{outcome:?}");

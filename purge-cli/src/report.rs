@@ -208,6 +208,9 @@ mod tests {
                 boot_id: Some("b".to_owned()),
                 applied: Some(if proven { "1.7" } else { "1.5" }.to_owned()),
                 proven,
+                role: None,
+                lag: None,
+                lease_ms: None,
                 ms: proven.then_some(31.0),
             })
             .collect();

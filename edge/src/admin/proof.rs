@@ -1,6 +1,7 @@
 //! The proof of a purge: which nodes have applied it, told as it becomes known.
 
 use crate::clock;
+use crate::core::id::NodeId;
 use crate::core::log::{Member, Position};
 use crate::log_home::{Appended, LogHome};
 use crate::node::NodeState;
@@ -91,7 +92,7 @@ impl Proof {
     async fn tell_of(&mut self, proven: Vec<Member>, lines: Option<&mpsc::Sender<Bytes>>) -> bool {
         let now = clock::monotonic().saturating_duration_since(self.began).as_secs_f64() * 1e3;
         for member in proven {
-            let reply = of_member(&member, self.home.as_ref(), true, Some(now));
+            let reply = of_member(&member, &self.snapshot, self.home.as_ref(), true, Some(now));
             // It may have left instead.
             if reply.applied.is_none() || self.times.insert(member, now).is_some() {
                 continue;
@@ -141,7 +142,9 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
     let members = &ledger.members;
     let mut nodes: Vec<NodeReply> = members
         .keys()
-        .map(|member| of_member(member, home, unproven.binary_search(member).is_err(), times.get(member).copied()))
+        .map(|member| {
+            of_member(member, snapshot, home, unproven.binary_search(member).is_err(), times.get(member).copied())
+        })
         .collect();
     let present: BTreeSet<_> = members.keys().map(|member| &member.node).collect();
     let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id).filter(|id| !present.contains(id));
@@ -150,6 +153,7 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
         boot_id: None,
         applied: None,
         proven: ledger.is_known_gone(id),
+        role: role_of(snapshot, id),
         lag: None,
         lease_ms: None,
         ms: None,
@@ -157,15 +161,20 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
     nodes
 }
 
-fn of_member(member: &Member, home: &dyn LogHome, proven: bool, ms: Option<f64>) -> NodeReply {
+fn of_member(member: &Member, snapshot: &Snapshot, home: &dyn LogHome, proven: bool, ms: Option<f64>) -> NodeReply {
     let (applied, head) = (home.applied(member), home.follow().borrow().position);
     NodeReply {
         node: member.node.to_string(),
         boot_id: Some(member.boot.to_string()),
         applied: applied.map(|at| at.to_string()),
         proven,
+        role: role_of(snapshot, &member.node),
         lag: applied.map(|at| at.lag(head)),
         lease_ms: home.lease_left(member).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
         ms,
     }
+}
+
+fn role_of(snapshot: &Snapshot, node: &NodeId) -> Option<String> {
+    snapshot.fleet.node(node).map(|(_, node)| node.role.as_str().to_owned())
 }

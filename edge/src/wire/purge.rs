@@ -181,6 +181,9 @@ pub struct NodeReply {
     pub applied: Option<String>,
     /// Whether it serves nothing any more that the purge selects.
     pub proven: bool,
+    /// What it is for, `edge` or `shield`, if the home's fleet file has it.
+    #[serde(default)]
+    pub role: Option<String>,
     /// How many records it has still to apply, if it has said how far it is.
     #[serde(default)]
     pub lag: Option<u64>,

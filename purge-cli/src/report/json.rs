@@ -133,7 +133,10 @@ mod tests {
             boot_id: Some("b7".into()),
             applied: Some("1.7".into()),
             proven: true,
-            lag: None, lease_ms: None, ms: Some(1.5),
+            role: None,
+            lag: None,
+            lease_ms: None,
+            ms: Some(1.5),
         };
         let reply = PurgeReply {
             node: "fra-1".into(),

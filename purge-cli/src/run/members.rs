@@ -58,16 +58,22 @@ pub(super) fn write_nodes(out: &mut impl Write, nodes: &[NodeReply]) -> io::Resu
     let width = nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).min(64);
     for node in nodes {
         let name = printable(&node.node);
+        let role = printable(node.role.as_deref().unwrap_or("?"));
         let state = match (&node.boot_id, &node.applied) {
             (None, _) if node.proven => "does not run".to_owned(),
             (None, _) => "not heard of since the log was restored: if it does not run, forget it".to_owned(),
             (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
             (Some(boot), Some(applied)) => {
-                let behind = if node.proven { "" } else { "  behind" };
-                format!("at {}  boot {}{behind}", printable(applied), printable(boot))
+                let lag = match node.lag {
+                    Some(lag @ 1..) => format!("  {lag} behind"),
+                    _ if node.proven => String::new(),
+                    _ => "  behind".to_owned(),
+                };
+                let lease = node.lease_ms.map_or_else(String::new, |ms| format!("  lease {:.1} s", ms as f64 / 1e3));
+                format!("at {}{lag}{lease}  boot {}", printable(applied), printable(boot))
             }
         };
-        writeln!(out, "  {name:width$}  {state}")?;
+        writeln!(out, "  {name:width$}  {role:6}  {state}")?;
     }
     Ok(())
 }

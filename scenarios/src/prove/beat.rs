@@ -37,7 +37,11 @@ enum At {
     Granted(Duration, Position),
     /// The wrong way round.
     HeadRead(Position),
-    Returns { duration: Duration, head: Position, at_grant: Position },
+    Returns {
+        duration: Duration,
+        head: Position,
+        at_grant: Position,
+    },
 }
 
 impl Beat {
@@ -48,9 +52,7 @@ impl Beat {
     pub(super) fn ready(&self, world: &World) -> bool {
         let process = &world.procs[self.proc];
         match self.at {
-            At::Waits(until) => {
-                world.nodes[process.node].is_strict && process.session.is_some() && world.now >= until
-            }
+            At::Waits(until) => world.nodes[process.node].is_strict && process.session.is_some() && world.now >= until,
             At::Comes | At::Granted(..) | At::HeadRead(_) | At::Returns { .. } => true,
         }
     }
@@ -69,7 +71,8 @@ impl Beat {
         match self.at {
             At::Waits(_) => {
                 let node = world.procs[self.proc].node;
-                self.sent = Sent { at: world.nodes[node].clock.at(world.now), session: world.procs[self.proc].session? };
+                self.sent =
+                    Sent { at: world.nodes[node].clock.at(world.now), session: world.procs[self.proc].session? };
                 let holds = world.procs[self.proc].lease.holds(self.sent.at);
                 world.procs[self.proc].was_leased = holds;
                 Some(At::Comes)

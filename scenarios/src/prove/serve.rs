@@ -218,7 +218,8 @@ impl Serve {
 
     fn looks_up(&mut self, world: &World) -> Option<At> {
         self.found = world.procs[self.proc].store.get(&self.key).cloned();
-        let compares = matches!(self.asker, Asker::Client(Form::Conditional)) && !rules::on(Rule::PurgesBeforeConditions);
+        let compares =
+            matches!(self.asker, Asker::Client(Form::Conditional)) && !rules::on(Rule::PurgesBeforeConditions);
         Some(match &self.found {
             Some(entry) if compares && entry.freshness.fresh_at(world.time()) => {
                 At::Answers(self.hit(entry.clone(), false, world))
