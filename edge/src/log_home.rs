@@ -169,6 +169,6 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
     /// Up to where a member has applied the log, if it has said so since the home runs.
     fn applied(&self, member: &Member) -> Option<Position>;
 
-    /// The members that have not applied the record at a position, as far as is known.
+    /// The members that have not applied the record at a position, as far as is known; in their order.
     fn unproven(&self, at: Position) -> Vec<Member>;
 }

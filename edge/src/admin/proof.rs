@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::wire::purge::{NodeReply, PurgeLine, PurgeReply};
 use axum::body::Bytes;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time;
 use tokio::sync::mpsc;
@@ -52,12 +52,16 @@ impl Proof {
             let _ = lines.send(line_of(&line)).await;
         }
         let Some(until) = until else { return self.reply() };
+        // Of whom nobody has been told. Each receipt has this look again, so a look must not go through all for each.
+        let mut untold: Vec<Member> = self.home.ledger().members.into_keys().collect();
         loop {
             receipts.mark_unchanged();
             let unproven = self.home.unproven(at);
-            if !self.tell_of_all_but(&unproven, lines).await || unproven.is_empty() {
+            let proven = untold.into_iter().filter(|member| unproven.binary_search(member).is_err()).collect();
+            if !self.tell_of(proven, lines).await || unproven.is_empty() {
                 break;
             }
+            untold = unproven;
             let gone = async {
                 match lines {
                     Some(lines) => lines.closed().await,
@@ -76,18 +80,18 @@ impl Proof {
     }
 
     /// `false` if nobody listens any more.
-    async fn tell_of_all_but(&mut self, unproven: &[Member], lines: Option<&mpsc::Sender<Bytes>>) -> bool {
+    async fn tell_of(&mut self, proven: Vec<Member>, lines: Option<&mpsc::Sender<Bytes>>) -> bool {
         let now = clock::monotonic().saturating_duration_since(self.began).as_secs_f64() * 1e3;
-        for member in self.home.ledger().members.into_keys() {
-            if unproven.contains(&member) || self.times.contains_key(&member) {
+        for member in proven {
+            let reply = of_member(&member, self.home.as_ref(), true, Some(now));
+            // It may have left instead.
+            if reply.applied.is_none() || self.times.insert(member, now).is_some() {
                 continue;
             }
-            self.times.insert(member.clone(), now);
-            if let Some(lines) = lines {
-                let line = PurgeLine::Node(of_member(&member, self.home.as_ref(), true, Some(now)));
-                if lines.send(line_of(&line)).await.is_err() {
-                    return false;
-                }
+            if let Some(lines) = lines
+                && lines.send(line_of(&PurgeLine::Node(reply))).await.is_err()
+            {
+                return false;
             }
         }
         true
@@ -119,10 +123,10 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
     let (members, unproven) = (home.ledger().members, home.unproven(at));
     let mut nodes: Vec<NodeReply> = members
         .keys()
-        .map(|member| of_member(member, home, !unproven.contains(member), times.get(member).copied()))
+        .map(|member| of_member(member, home, unproven.binary_search(member).is_err(), times.get(member).copied()))
         .collect();
-    let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id);
-    let absent = absent.filter(|id| !members.keys().any(|member| member.node == **id));
+    let present: BTreeSet<_> = members.keys().map(|member| &member.node).collect();
+    let absent = snapshot.fleet.nodes().map(|(_, node)| &node.id).filter(|id| !present.contains(id));
     let absent =
         absent.map(|id| NodeReply { node: id.to_string(), boot_id: None, applied: None, proven: true, ms: None });
     nodes.extend(absent);

@@ -246,7 +246,8 @@ impl Home {
         }
     }
 
-    /// The members that have not applied the record at `at`, as far as is known here: what stands in the way of the proof.
+    /// The members that have not applied the record at `at`, as far as is known here, in their order: what stands in the way
+    /// of the proof.
     ///
     /// Who joined later counts, too. A process that starts hides what it must before it serves; but one that has been
     /// serving for long joins anew where the home was restored from a backup that does not know it, and serves what it
