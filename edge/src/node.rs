@@ -234,12 +234,15 @@ impl NodeState {
 
 impl Applies for NodeState {
     fn purge(&self, at: Position, purge: &Purge, issued_at: Timestamp) {
+        let began = clock::monotonic();
         // Whichever is earlier: the bound of a soft purge must not move with the clock of its home.
         self.purges.apply(at, &purge.selectors, purge.mode, issued_at.min(clock::now()));
+        let took = began.elapsed();
         self.purges_applied.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             %at, id = %purge.id, by = %purge.by, mode = purge.mode.as_str(), selectors = purge.selectors.len(),
-            first = purge.selectors.first().map(tracing::field::display), "purged"
+            first = purge.selectors.first().map(tracing::field::display),
+            took_us = took.as_nanos() as f64 / 1e3, "purged"
         );
         self.sweep_if_due();
     }

@@ -3,7 +3,7 @@
 //! Its rules and verdicts are the core's; here are only the lock and the published positions.
 
 use crate::core::log::Position;
-use crate::core::purge::{Fence, Index, Mark, Mode, Selector, Subject};
+use crate::core::purge::{Fence, Hashed, Index, Mark, Mode, Selector, Subject};
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use parking_lot::RwLock;
@@ -36,8 +36,10 @@ impl PurgeLog {
     /// Applies the purges of the record at `at` as one: no request sees some of them without the others. `now` is when, for
     /// the bound of soft purges.
     pub fn apply(&self, at: Position, selectors: &[Selector], mode: Mode, now: Timestamp) {
+        // Whoever asks for a verdict waits while the index is written, so that takes as little as can be.
+        let hashed: Vec<_> = selectors.iter().map(Hashed::new).collect();
         let mut index = self.index.write();
-        index.apply(at, &selectors.iter().collect::<Vec<_>>(), mode, now);
+        index.apply_hashed(at, &hashed, mode, now);
         self.publish(&index);
     }
 

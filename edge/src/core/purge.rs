@@ -23,4 +23,4 @@ pub use fence::Fence;
 pub use index::{Arrival, Index, Look};
 pub use mark::Mark;
 pub use order::{Limits, MAX_PREFIX_LENGTHS, MAX_RULES, SWEEP_AT};
-pub use selector::{MAX_PREFIX_BYTES, Mode, Selector, SelectorError, Subject};
+pub use selector::{Hashed, MAX_PREFIX_BYTES, Mode, Selector, SelectorError, Subject};

@@ -3,7 +3,7 @@
 use super::fence::Fence;
 use super::mark::Mark;
 use super::order::{Limits, Order, Since};
-use super::selector::{Mode, Selector, Subject};
+use super::selector::{Hashed, Mode, Selector, Subject};
 use crate::core::log::Position;
 use crate::core::reuse::PurgeMark;
 use crate::core::rules::{self, Rule};
@@ -71,9 +71,15 @@ impl Index {
         self.publish(at);
     }
 
+    /// [`Index::apply`] of selectors that are hashed already; `None` stands for everything.
+    pub fn apply_hashed(&mut self, at: Position, selectors: &[Option<Hashed<'_>>], mode: Mode, now: Timestamp) {
+        self.log.insert(at, selectors, mode, now);
+        self.publish(at);
+    }
+
     /// The first half of [`Index::apply`]: the rules count from now on, though nothing says yet that they are in.
     pub fn insert(&mut self, at: Position, selectors: &[&Selector], mode: Mode, now: Timestamp) {
-        self.log.insert(at, selectors, mode, now);
+        self.log.insert(at, &hashed(selectors), mode, now);
     }
 
     /// The second half: everything up to `at` has been applied.
@@ -94,7 +100,7 @@ impl Index {
         if !selectors.is_empty() {
             // Hard rules alone, which know no time.
             let at = self.own.applied().next();
-            self.own.insert(at, selectors, Mode::Hard, Timestamp::from_millis(0));
+            self.own.insert(at, &hashed(selectors), Mode::Hard, Timestamp::from_millis(0));
             self.own.publish(at);
         }
         is_first.then_some(self.applied())
@@ -179,4 +185,8 @@ impl Index {
     pub fn selects_since(&self, subject: &Subject, fence: Fence) -> bool {
         self.log.since(subject, fence.log) != Since::Nothing || self.own.since(subject, fence.own) != Since::Nothing
     }
+}
+
+fn hashed<'s>(selectors: &[&'s Selector]) -> Vec<Option<Hashed<'s>>> {
+    selectors.iter().map(|selector| Hashed::new(selector)).collect()
 }

@@ -1,6 +1,6 @@
 //! One order of rules: for each selector the last ones, and floors for what was retired.
 
-use super::selector::{Mode, Selector, SelectorId, Subject, prefix_id};
+use super::selector::{Hashed, Mode, SelectorId, Subject, prefix_id};
 use crate::core::id::SiteId;
 use crate::core::log::Position;
 use crate::core::rules::{self, Rule};
@@ -134,18 +134,17 @@ impl Order {
         self.applied
     }
 
-    /// Puts the rules of the next position in.
-    pub(super) fn insert(&mut self, at: Position, selectors: &[&Selector], mode: Mode, now: Timestamp) {
+    /// Puts the rules of the next position in; `None` stands for everything.
+    pub(super) fn insert(&mut self, at: Position, selectors: &[Option<Hashed<'_>>], mode: Mode, now: Timestamp) {
         for selector in selectors {
-            let (Some(site), Some(id)) = (selector.site(), selector.id()) else {
+            let Some(Hashed { site, id, prefix_bytes: prefix }) = *selector else {
                 self.everything.add(at, mode, now);
                 continue;
             };
-            let prefix = match selector {
-                Selector::Prefix { path, .. } => Some(path.len()),
-                _ => None,
+            let rules = match self.sites.get_mut(site) {
+                Some(rules) => rules,
+                None => self.sites.entry(site.clone()).or_default(),
             };
-            let rules = self.sites.entry(site.clone()).or_default();
             if rules.is_full_for(&id, prefix, self.limits.max_rules) {
                 // What this very record has brought so far as well.
                 rules.floor = rules.floor.max(at);

@@ -97,6 +97,27 @@ pub enum Selector {
     Everything,
 }
 
+/// A selector and what it is looked up by. Making one takes longer than all else of its way into an index, so it is done
+/// before the index is held.
+#[derive(Debug, Clone, Copy)]
+pub struct Hashed<'s> {
+    pub(super) site: &'s SiteId,
+    pub(super) id: SelectorId,
+    /// The length of the prefix, if it is one.
+    pub(super) prefix_bytes: Option<usize>,
+}
+
+impl<'s> Hashed<'s> {
+    /// Hashes a selector; `None` for [`Selector::Everything`], which has a place of its own in an index.
+    pub fn new(selector: &'s Selector) -> Option<Self> {
+        let prefix_bytes = match selector {
+            Selector::Prefix { path, .. } => Some(path.len()),
+            _ => None,
+        };
+        Some(Self { site: selector.site()?, id: selector.id()?, prefix_bytes })
+    }
+}
+
 /// Selectors are looked up by hash: 128 bits of BLAKE3, so that nobody can make two of them meet.
 pub(super) type SelectorId = [u8; 16];
 
