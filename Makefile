@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test conformance lint bench bench-micro tools build
+.PHONY: demo test conformance lint bench bench-purge bench-micro tools build
 
 SUDO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev/null; then echo "sudo -n"; fi)
 
@@ -37,6 +37,12 @@ lint: tools
 bench: tools
 	$(CARGO) build --release -p edge -p origin -p benches
 	target/release/benches hit --out benches/results/hit.md
+
+# A node with a million objects (some 6 GB of memory, ten minutes), and a fleet over long links: needs wrk.
+bench-purge: tools
+	$(CARGO) build --release -p edge -p origin -p purge-cli -p benches
+	target/release/benches proven --out benches/results/proven.md
+	target/release/benches purge --out benches/results/purge.md
 
 bench-micro: tools
 	$(CARGO) bench -p benches

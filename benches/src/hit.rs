@@ -1,8 +1,10 @@
 //! Hits: edge beside nginx.
 
 use crate::contestant::{self, Contestant};
+use crate::figures::Series;
 use crate::machine;
-use crate::wrk::{self, Load};
+use crate::report;
+use crate::wrk::{self, Asks, Load};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use scenarios::fleet::{Binary, Block, OriginServer, OriginSpec, find_binary};
@@ -33,20 +35,10 @@ pub(crate) struct Options {
 
 /// The measurements of one server.
 #[derive(Debug, Default)]
-struct Series {
-    requests_per_second: Vec<f64>,
-    cpu_micros_per_request: Vec<f64>,
-    p99_ms: Vec<f64>,
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
-    }
+struct Measured {
+    requests_per_second: Series,
+    cpu_micros_per_request: Series,
+    p99_ms: Series,
 }
 
 /// Runs the comparison and prints the table.
@@ -81,7 +73,7 @@ async fn compare(options: &Options, folder: &Path) -> Result<()> {
         check(contestant, &target, options.bytes).await?;
         measure(contestant, &target, options, Duration::from_secs(1)).await?;
     }
-    let mut series = [Series::default(), Series::default()];
+    let mut series = [Measured::default(), Measured::default()];
     for round in 0..options.rounds {
         for at in [0, 1, 1, 0] {
             let contestant = &contestants[at];
@@ -108,8 +100,7 @@ async fn measure(
     let before = machine::cpu_time(pid)?;
     let load = Load {
         address: contestant.address,
-        host: contestant::HOST,
-        target,
+        asks: Asks::One { host: contestant::HOST, target },
         connections: options.connections,
         duration,
     };
@@ -129,7 +120,7 @@ async fn check(contestant: &Contestant, target: &str, bytes: u64) -> Result<()> 
     Ok(())
 }
 
-fn report(options: &Options, contestants: &[Contestant; 2], series: &[Series; 2]) -> Result<()> {
+fn report(options: &Options, contestants: &[Contestant; 2], series: &[Measured; 2]) -> Result<()> {
     let mut table = String::new();
     writeln!(
         table,
@@ -144,34 +135,32 @@ fn report(options: &Options, contestants: &[Contestant; 2], series: &[Series; 2]
     writeln!(table, "Machine: {}.\n", machine::describe())?;
     writeln!(table, "| server | requests/s | range | CPU per request | p99 |\n|---|---|---|---|---|")?;
     for (contestant, series) in contestants.iter().zip(series) {
-        let (low, high) = series.requests_per_second.iter().fold((f64::MAX, 0_f64), |(l, h), &v| (l.min(v), h.max(v)));
+        let rate = &series.requests_per_second;
         writeln!(
             table,
-            "| {} | {:.0} | {low:.0}–{high:.0} | {:.2} µs | {:.2} ms |",
+            "| {} | {:.0} | {:.0}–{:.0} | {:.2} µs | {:.2} ms |",
             contestant.version,
-            median(&series.requests_per_second),
-            median(&series.cpu_micros_per_request),
-            median(&series.p99_ms)
+            rate.median(),
+            rate.least(),
+            rate.most(),
+            series.cpu_micros_per_request.median(),
+            series.p99_ms.median()
         )?;
     }
-    let ratio = median(&series[0].requests_per_second) / median(&series[1].requests_per_second);
+    let ratio = series[0].requests_per_second.median() / series[1].requests_per_second.median();
     writeln!(table, "\nedge serves {ratio:.2} × the requests of nginx.")?;
-    println!("{table}");
-    let Some(out) = &options.out else { return Ok(()) };
-    std::fs::write(out, &table).with_context(|| format!("can't write {}", out.display()))?;
     let figures = |at: usize| {
-        let series: &Series = &series[at];
+        let series = &series[at];
         json!({
             "version": contestants[at].version,
-            "requests_per_second": series.requests_per_second,
-            "cpu_micros_per_request": series.cpu_micros_per_request,
-            "p99_ms": series.p99_ms,
+            "requests_per_second": series.requests_per_second.values(),
+            "cpu_micros_per_request": series.cpu_micros_per_request.values(),
+            "p99_ms": series.p99_ms.values(),
         })
     };
     let all = json!({
         "bytes": options.bytes, "connections": options.connections, "seconds": options.seconds,
         "machine": machine::describe(), "edge": figures(0), "nginx": figures(1), "ratio": ratio,
     });
-    let file = out.with_extension("json");
-    std::fs::write(&file, format!("{all:#}\n")).with_context(|| format!("can't write {}", file.display()))
+    report::keep(options.out.as_deref(), &table, &all)
 }

@@ -2,15 +2,26 @@
 
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// A URL under load.
+const HINT: &str = "can't run wrk\nhint: apt-get install wrk (Debian, Ubuntu)";
+
+/// What wrk asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asks<'a> {
+    /// One URL, again and again.
+    One { host: &'a str, target: &'a str },
+    /// URLs that a script makes of these words.
+    Script { file: &'a Path, words: &'a [String] },
+}
+
+/// A server under load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
-    pub(crate) host: &'a str,
-    pub(crate) target: &'a str,
+    pub(crate) asks: Asks<'a>,
     pub(crate) connections: u32,
     pub(crate) duration: Duration,
 }
@@ -23,18 +34,26 @@ pub(crate) struct Outcome {
     pub(crate) p99: Duration,
 }
 
+/// Fails where wrk can't be run.
+pub(crate) async fn find() -> Result<()> {
+    // It says its version, and then that it wants a URL.
+    Command::new("wrk").arg("--version").output().await.map(drop).context(HINT)
+}
+
 /// Runs wrk on core 1.
 pub(crate) async fn run(load: Load<'_>) -> Result<Outcome> {
-    let output = Command::new("taskset")
-        .args(["-c", "1", "wrk", "-t1", "--latency"])
-        .arg(format!("-c{}", load.connections))
-        .arg(format!("-d{}s", load.duration.as_secs().max(1)))
-        .arg("-H")
-        .arg(format!("Host: {}", load.host))
-        .arg(format!("http://{}{}", load.address, load.target))
-        .output()
-        .await
-        .context("can't run wrk\nhint: apt-get install wrk (Debian, Ubuntu)")?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", "1", "wrk", "-t1", "--latency"]).kill_on_drop(true);
+    command.arg(format!("-c{}", load.connections)).arg(format!("-d{}s", load.duration.as_secs().max(1)));
+    match load.asks {
+        Asks::One { host, target } => {
+            command.arg("-H").arg(format!("Host: {host}")).arg(format!("http://{}{target}", load.address))
+        }
+        Asks::Script { file, words } => {
+            command.arg("-s").arg(file).arg(format!("http://{}/", load.address)).arg("--").args(words)
+        }
+    };
+    let output = command.output().await.context(HINT)?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         bail!("wrk failed: {text}{}", String::from_utf8_lossy(&output.stderr));
