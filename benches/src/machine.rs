@@ -8,12 +8,14 @@ use tokio::process::Command;
 /// `USER_HZ` of Linux, in which `/proc/PID/stat` counts on every architecture.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Processor model, cores and kernel, in one line.
+/// Processor model, cores, kernel, and how many others want the processor, in one line.
 pub(crate) fn describe() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1)).unwrap_or("?");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{}, {} cores, Linux {}", model.trim(), cores(), kernel.trim())
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().nth(1).unwrap_or("?");
+    format!("{}, {} cores, Linux {}, load of the last five minutes {load}", model.trim(), cores(), kernel.trim())
 }
 
 /// How many cores there are, whether or not this process may use them.

@@ -55,12 +55,10 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut stand = stand::Stand::set(options).await?;
     let empty = speed::single(&mut stand, options.purges).await?;
     stand.stock(options).await?;
+    let described = stand.describe().await?;
     let full = speed::single(&mut stand, options.purges).await?;
     let hits = hits::beside_purges(&mut stand, options).await?;
     let batches = speed::batches(&mut stand, options).await?;
     let everything = speed::everything(&mut stand, options).await?;
-    report::report(
-        options,
-        &report::Findings { stand: stand.describe().await?, empty, full, hits, batches, everything },
-    )
+    report::report(options, &report::Findings { stand: described, empty, full, hits, batches, everything })
 }
