@@ -37,7 +37,11 @@ enum At {
     Granted(Duration, Position),
     /// The wrong way round.
     HeadRead(Position),
-    Returns { duration: Duration, head: Position, at_grant: Position },
+    Returns {
+        duration: Duration,
+        head: Position,
+        at_grant: Position,
+    },
 }
 
 impl Beat {
@@ -48,9 +52,7 @@ impl Beat {
     pub(super) fn ready(&self, world: &World) -> bool {
         let process = &world.procs[self.proc];
         match self.at {
-            At::Waits(until) => {
-                world.nodes[process.node].is_strict && process.session.is_some() && world.now >= until
-            }
+            At::Waits(until) => world.nodes[process.node].is_strict && process.session.is_some() && world.now >= until,
             At::Comes | At::Granted(..) | At::HeadRead(_) | At::Returns { .. } => true,
         }
     }
@@ -69,9 +71,13 @@ impl Beat {
         match self.at {
             At::Waits(_) => {
                 let node = world.procs[self.proc].node;
-                self.sent = Sent { at: world.nodes[node].clock.at(world.now), session: world.procs[self.proc].session? };
+                self.sent =
+                    Sent { at: world.nodes[node].clock.at(world.now), session: world.procs[self.proc].session? };
                 let holds = world.procs[self.proc].lease.holds(self.sent.at);
-                world.procs[self.proc].was_leased = holds;
+                if std::mem::replace(&mut world.procs[self.proc].was_leased, holds) && !holds {
+                    let name = world.procs[self.proc].name.clone();
+                    world.note(id, &name, || "has no lease any more".to_owned());
+                }
                 Some(At::Comes)
             }
             _ if self.is_lost(id, world) => {
@@ -123,10 +129,11 @@ impl Beat {
         }
         let applied = process.applied().log();
         if process.lease.renew(self.sent.at, head, applied, duration) {
-            process.was_leased = true;
-            let name = process.name.clone();
+            let name = (!std::mem::replace(&mut process.was_leased, true)).then(|| process.name.clone());
             world.cover.count("leases renewed");
-            world.note(id, &name, || format!("is leased, applied {applied}, head {head}"));
+            if let Some(name) = name {
+                world.note(id, &name, || format!("is leased, applied {applied}, head {head}"));
+            }
             monitor::leased(world, self.proc, at_grant);
         } else {
             world.cover.count("leases not renewed: records are missing");

@@ -134,9 +134,7 @@ impl Event {
             | Self::Leaves { .. }
             | Self::Forget { .. }
             | Self::HomeSealed { .. }
-            | Self::HomeMoves { .. } => {
-                !world.home.is_appending && world.home.core.is_some()
-            }
+            | Self::HomeMoves { .. } => !world.home.is_appending && world.home.core.is_some(),
             Self::Forgotten { member, crashes } => {
                 let (home, now) = (&world.home, world.now);
                 !home.is_appending && home.core.is_some() && (home.crashes != *crashes || home.is_over(member, now))

@@ -352,7 +352,8 @@ pub(super) fn proven(world: &mut World, by: TaskId, at: Position) {
         process.alive && process.is_serving && (!is_strict || world.is_leased(proc))
     };
     let lacking = (0..world.procs.len()).find(|&proc| serves(proc) && world.procs[proc].applied().log() < at_least);
-    let behind = world.procs.iter().any(|process| process.alive && process.is_serving && process.applied().log() < at_least);
+    let behind =
+        world.procs.iter().any(|process| process.alive && process.is_serving && process.applied().log() < at_least);
     if behind {
         world.cover.count("purges proven by the end of a lease");
     }

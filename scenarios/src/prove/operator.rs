@@ -55,7 +55,18 @@ impl Operator {
         not_in_fleet: Option<usize>,
     ) -> Self {
         let id = RecordId::new(&format!("purge{number}")).expect("a good id");
-        Self { deploys, id, mode, selectors, not_in_fleet, issued: 0, numbered: None, crashes: 0, idle_at: Cell::new(None), at: At::Deploy }
+        Self {
+            deploys,
+            id,
+            mode,
+            selectors,
+            not_in_fleet,
+            issued: 0,
+            numbered: None,
+            crashes: 0,
+            idle_at: Cell::new(None),
+            at: At::Deploy,
+        }
     }
 
     /// Whether it appends, and so has the home for itself.
