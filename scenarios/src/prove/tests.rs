@@ -103,6 +103,7 @@ const NEEDED: &[(&[Rule], Range<u64>)] = &[
     (&[Rule::LeaseMargin], 0..1000),
     (&[Rule::GrantBeforeHead], 0..100),
     (&[Rule::RestartAssumesLeases], 0..100),
+    (&[Rule::RestoredBeginsEpoch], 3000..4000),
     (&[Rule::LeaseReadPerRequest], 0..1000),
     (&[Rule::NoLeaseNoReuse], 0..400),
     (&[Rule::NoLeaseNoJoin], 0..400),

@@ -7,6 +7,9 @@
 //! The node sends a heartbeat, the home notes the grant and answers with its head. The node counts from when it *sent* the
 //! heartbeat, the home from when it noted the grant, which is later; and the node gives up [`MARGIN`] of the duration, so
 //! clocks may run at different rates (Gray and Cheriton, "Leases", SOSP 1989). Nobody compares two machines' clocks.
+//!
+//! A purge that was proven by the end of leases may be known to its home alone. So a home that is restored from a backup
+//! must begin an epoch ([`Home::next_epoch`]) before it grants anything: nobody else could tell it what it has lost.
 
 use super::home::{Home, Refusal};
 use super::position::Position;
