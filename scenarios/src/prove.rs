@@ -152,7 +152,7 @@ fn settle(world: &mut World) {
     rest(world);
     lease(world);
     world.monitor.calm_since = Some(world.now);
-    for round in 0..4_u64 {
+    for round in 0..2_u64 {
         for node in 0..world.nodes.len() {
             for key in 0..world.keys {
                 if !world.nodes[node].is_shield {

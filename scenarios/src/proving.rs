@@ -18,7 +18,7 @@ pub(crate) fn prove(command: &Prove) -> anyhow::Result<ExitCode> {
     let found = prove::search(command.seeds.clone(), command.steps, &|| bar.inc(1));
     bar.finish_and_clear();
     match command.json {
-        true => println!("{}", serde_json::to_string_pretty(&document(&found))?),
+        true => println!("{}", serde_json::to_string_pretty(&document(&found, command.steps))?),
         false => anstream::print!("{}", text(&found)),
     }
     match found.failure {
@@ -28,13 +28,14 @@ pub(crate) fn prove(command: &Prove) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn document(found: &Search) -> serde_json::Value {
+fn document(found: &Search, steps: u64) -> serde_json::Value {
     let failure = |failure: &Failure| {
         json!({
             "seed": failure.seed,
             "step": failure.step,
             "monitor": failure.violation.monitor,
             "what": failure.violation.what,
+            "trace": prove::run_shrunk(failure.seed, steps).trace,
         })
     };
     json!({ "seeds": found.seeds, "coverage": found.coverage, "failure": found.failure.as_ref().map(failure) })

@@ -68,6 +68,8 @@ pub enum Rule {
     GrantBeforeHead,
     /// A home that starts believes everybody to hold a lease.
     RestartAssumesLeases,
+    /// A home that was restored from a backup, and grants leases, begins an epoch.
+    RestoredBeginsEpoch,
     /// The lease is looked at for each request, after its head has arrived.
     LeaseReadPerRequest,
     /// Without a lease nothing that is stored answers unasked, fresh, stale or instead of an error.

@@ -298,7 +298,9 @@ async fn a_strict_node_that_hears_nothing_stops_serving() {
     fleet.kill("iad-1").await.expect("it is killed");
     let passes = async || {
         let reply = fleet.node("fra-1").get(HOST, "/a").await.expect("an answer");
-        reply.header("cache-status").is_some_and(|status| status.contains("fra-1;") && status.contains("detail=no-purge-log"))
+        reply
+            .header("cache-status")
+            .is_some_and(|status| status.contains("fra-1;") && status.contains("detail=no-purge-log"))
     };
     eventually("its lease ends", passes).await;
     origin.on("/a", Script::cached("newer"));

@@ -74,7 +74,10 @@ impl Beat {
                 self.sent =
                     Sent { at: world.nodes[node].clock.at(world.now), session: world.procs[self.proc].session? };
                 let holds = world.procs[self.proc].lease.holds(self.sent.at);
-                world.procs[self.proc].was_leased = holds;
+                if std::mem::replace(&mut world.procs[self.proc].was_leased, holds) && !holds {
+                    let name = world.procs[self.proc].name.clone();
+                    world.note(id, &name, || "has no lease any more".to_owned());
+                }
                 Some(At::Comes)
             }
             _ if self.is_lost(id, world) => {
@@ -126,10 +129,11 @@ impl Beat {
         }
         let applied = process.applied().log();
         if process.lease.renew(self.sent.at, head, applied, duration) {
-            process.was_leased = true;
-            let name = process.name.clone();
+            let name = (!std::mem::replace(&mut process.was_leased, true)).then(|| process.name.clone());
             world.cover.count("leases renewed");
-            world.note(id, &name, || format!("is leased, applied {applied}, head {head}"));
+            if let Some(name) = name {
+                world.note(id, &name, || format!("is leased, applied {applied}, head {head}"));
+            }
             monitor::leased(world, self.proc, at_grant);
         } else {
             world.cover.count("leases not renewed: records are missing");

@@ -12,6 +12,7 @@ use super::write::Write;
 use edge::core::log::{Member, Position};
 use edge::core::purge::{Fence, Mark, Mode, Selector};
 use edge::core::reuse::PurgeMark;
+use edge::core::rules::{self, Rule};
 use std::sync::Arc;
 
 /// Something planned.
@@ -229,6 +230,13 @@ impl Event {
                 world.crash_home(world.now + lasts);
                 let left = world.home.disk.len().saturating_sub(lacks);
                 world.home.disk.truncate(left);
+                // Without leases whoever has proven a purge knows of it, and the home finds out.
+                let grants = world.nodes.iter().any(|node| node.is_strict);
+                world.home.is_restored = grants && rules::on(Rule::RestoredBeginsEpoch);
+                let applied = world.procs.iter().filter(|process| process.alive).map(|process| process.applied().log());
+                if world.monitor.knows_unheard(applied.max().unwrap_or_default()) {
+                    world.cover.count("home: restored, and a proven purge is known to it alone");
+                }
                 world.monitor.restored();
                 world.cover.count("home: restored from a backup");
                 world.note(id, "home", || format!("restored without its last {lacks} records"));

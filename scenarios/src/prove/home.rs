@@ -75,6 +75,8 @@ pub(super) struct Host {
     pub(super) leases: Option<Leases>,
     pub(super) clock: Clock,
     lease_for: Duration,
+    /// Whether it is to come back from a backup, and begin an epoch.
+    pub(super) is_restored: bool,
     epochs: u64,
 }
 
@@ -88,6 +90,7 @@ impl Host {
             leases: Some(Leases::new(clock.at(0), lease_for, lease_for)),
             clock,
             lease_for,
+            is_restored: false,
             core: Some(Home::new(Ledger::default())),
             base: Ledger::default(),
             disk: Vec::new(),
@@ -240,6 +243,8 @@ impl Host {
         self.changes += 1;
         if self.disk.is_empty() && self.base == Ledger::default() {
             self.open_epoch(0, 0);
+        } else if std::mem::take(&mut self.is_restored) {
+            self.open_epoch(0, now);
         }
     }
 

@@ -85,6 +85,11 @@ impl Monitor {
         self.broken.get_or_insert(Violation { monitor, what });
     }
 
+    /// Whether a purge is proven that nobody has applied who is up.
+    pub(super) fn knows_unheard(&self, applied: Position) -> bool {
+        self.purges.iter().any(|purge| purge.proven.is_some() && purge.at > applied)
+    }
+
     /// The home is another one than it was.
     pub(super) fn restored(&mut self) {
         self.was_restored = true;

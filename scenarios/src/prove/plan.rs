@@ -54,7 +54,7 @@ impl Plan {
             edges,
             with_disk: (0..shields + edges).map(|_| has_disks && rng.random_bool(0.7)).collect(),
             strict: (0..shields + edges).map(|node| is_strict && (strict_shields || node >= shields)).collect(),
-            lease_for: rng.random_range(120..400),
+            lease_for: if may_restore { rng.random_range(60..160) } else { rng.random_range(120..400) },
             events: Vec::new(),
         };
         let mut draw = Draw { rng, plan, may_restore, last: None };
@@ -96,6 +96,9 @@ impl Draw {
         let at = self.rng.random_range(self.plan.steps / 4..self.plan.steps * 2 / 3);
         let (lacks, lasts) = (self.rng.random_range(1..5), self.rng.random_range(1..20));
         self.add_at(at, Event::HomeRestored { lacks, lasts });
+        if self.lose_unheard(at) {
+            return;
+        }
         // One has not heard of what is lost; the others have, and are slow to say so.
         let (behind, most) = (self.edge(), self.rng.random_bool(0.5));
         if self.rng.random_bool(0.6) {
@@ -130,6 +133,28 @@ impl Draw {
             let at = at + self.rng.random_range(0..200);
             self.add_at(at, event);
         }
+    }
+
+    /// Nobody has heard of what is lost: all were cut off for longer than leases last.
+    fn lose_unheard(&mut self, at: Step) -> bool {
+        let ended = self.plan.lease_for * 5 / 4 + 80;
+        if !self.plan.strict.contains(&true) || at < ended + 70 || self.rng.random_bool(0.2) {
+            return false;
+        }
+        for node in 0..self.plan.shields + self.plan.edges {
+            self.add_at(at - ended, Event::CutHome { node, lasts: ended });
+        }
+        for node in self.plan.shields..self.plan.shields + self.plan.edges {
+            for _ in 0..3 {
+                let (before, after) = (self.rng.random_range(10..60), self.rng.random_range(40..200));
+                self.add_at(at - ended - before, Event::Request { node, key: 0, form: Form::Get });
+                self.add_at(at + after, Event::Request { node, key: 0, form: Form::Get });
+            }
+        }
+        let (selectors, early) = (vec![url::of(0)], self.rng.random_range(0..20));
+        let purge = Event::Purge { number: 200, deploys: Some(0), mode: Mode::Hard, selectors, not_in_fleet: None };
+        self.add_at(at - ended + early, purge);
+        true
     }
 
     fn add(&mut self, event: Event) {

@@ -377,6 +377,11 @@ impl Serve {
                     tries: self.tries,
                 };
                 monitor::answered(world, &answer, self.proc, entry);
+                if matches!(self.asker, Asker::Client(Form::Conditional))
+                    && self.found.as_ref().is_some_and(|found| Arc::ptr_eq(found, entry))
+                {
+                    world.cover.count("304s to clients");
+                }
             }
             Asker::Tier { reply_to, validator } => {
                 let response = Response {
@@ -387,6 +392,9 @@ impl Serve {
                 };
                 let is_strict = world.nodes[world.procs[self.proc].node].is_strict;
                 let is_vouched = self.went_past || (is_strict && self.is_leased);
+                if !is_vouched {
+                    world.cover.count("tier: vouches for nothing");
+                }
                 let reply = Reply { answer: Ok(response), position: Some(position), from_origin: false, is_vouched };
                 world.reply(reply_to, reply);
             }
