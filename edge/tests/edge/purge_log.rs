@@ -301,4 +301,10 @@ async fn a_strict_node_that_hears_nothing_stops_serving() {
         reply.header("cache-status").is_some_and(|status| status.contains("fra-1;") && status.contains("no-purge-log"))
     };
     eventually("its lease ends", passes).await;
+    origin.on("/a", Script::cached("newer"));
+    assert_eq!(ask(&fleet, "fra-1", "/a").await.1, "newer");
+    fleet.restart("iad-1").await.expect("it starts");
+    // What was stored before it lost its lease is not hidden by that, and lives on.
+    let hits = async || ask(&fleet, "fra-1", "/a").await == (Outcome::Hit, "new".to_owned());
+    eventually("it is leased again", hits).await;
 }
