@@ -88,8 +88,8 @@ struct Denied {
     status: StatusCode,
     error: String,
     hint: Option<String>,
-    /// When it may be tried again, for who is told to.
-    retry_after: Option<Duration>,
+    /// In how many seconds it may be tried again, for who is told to.
+    retry_after: Option<u64>,
 }
 
 impl Denied {
@@ -98,9 +98,9 @@ impl Denied {
     }
 
     fn over_quota(error: String, wait: Duration) -> Self {
-        let seconds = wait.as_secs_f64().ceil();
+        let seconds = wait.as_secs_f64().ceil() as u64;
         let hint = format!("send it again in {seconds} s, or purge a prefix or a tag instead of many URLs");
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error, Some(hint)) }
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error, Some(hint)) }
     }
 
     fn bad_request(error: String, hint: &str) -> Self {
@@ -125,9 +125,8 @@ impl Denied {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(ErrorReply { error: self.error, hint: self.hint })).into_response();
-        if let Some(wait) = self.retry_after {
-            let seconds = axum::http::HeaderValue::from(wait.as_secs_f64().ceil() as u64);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let value = axum::http::HeaderValue::from_static("Bearer realm=\"tidewall\"");

@@ -1,7 +1,7 @@
 //! Layer 5: the command line of `edge`.
 
 use crate::core::id::NodeId;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -25,23 +25,27 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Which node.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The fleet file
+    #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
+    pub config: PathBuf,
+    /// The node's name in the fleet file
+    #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
+    pub node: NodeId,
+    /// Where nodes keep what must outlive them, each in a folder of its own name [default: what the fleet file says]
+    #[arg(long, value_name = "FOLDER", env = "TIDEWALL_DATA")]
+    pub data: Option<PathBuf>,
+}
+
 /// What `edge` does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a node of the fleet until SIGTERM
     ///
     /// As soon as it listens, one line of JSON on stdout says where: {"node":…,"public":…,"admin":…}.
-    Run {
-        /// The fleet file
-        #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
-        config: PathBuf,
-        /// The node's name in the fleet file
-        #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
-        node: NodeId,
-        /// Where nodes keep what must outlive them, each in a folder of its own name [default: what the fleet file says]
-        #[arg(long, value_name = "FOLDER", env = "TIDEWALL_DATA")]
-        data: Option<PathBuf>,
-    },
+    Run(NodeArgs),
     /// Check a fleet file, and list everything that is wrong with it
     ///
     /// What can be used but is hardly meant so is a warning, on stderr or as `warnings` in the JSON; it does not make the
@@ -57,20 +61,15 @@ pub enum Command {
     /// Make the purge log of a node from a backup, so that it is the log's home from now on
     ///
     /// For a home whose disk is lost, and for one that moves: seal the log at the old home (purge-cli log seal), take a backup
-    /// there (purge-cli log backup FILE), restore it here, name this node in [purge_log] home, and restart the nodes. An
-    /// epoch begins: what nodes have stored is hidden, since what was purged behind the backup is not known.
+    /// there (purge-cli log backup FILE), restore it here while this node does not run, name this node in [purge_log] home,
+    /// restart it and the old one, and reload the others (SIGHUP). An epoch begins: what nodes have stored is hidden, since
+    /// what was purged behind the backup is not known.
     Restore {
         /// The backup; - reads standard input
         backup: PathBuf,
-        /// The fleet file
-        #[arg(long, value_name = "FILE", env = "TIDEWALL_CONFIG")]
-        config: PathBuf,
-        /// The node's name in the fleet file; it must not run
-        #[arg(long, value_name = "NAME", value_parser = NodeId::new)]
-        node: NodeId,
-        /// Where nodes keep what must outlive them [default: what the fleet file says]
-        #[arg(long, value_name = "FOLDER", env = "TIDEWALL_DATA")]
-        data: Option<PathBuf>,
+        /// Of which node: one that does not run
+        #[command(flatten)]
+        node: NodeArgs,
     },
     /// Print a completion script for a shell
     Completions {

@@ -171,6 +171,11 @@ impl Fleet {
         self.nodes().find(|(_, node)| node.id == *id)
     }
 
+    /// The home of the purge log. `None` only in a file that has no nodes.
+    pub fn home(&self) -> Option<&Node> {
+        self.node(self.purge_log.home.as_ref()?).map(|(_, home)| home)
+    }
+
     /// The nodes with the role of a shield.
     pub fn shields(&self) -> impl Iterator<Item = &Node> {
         self.nodes().map(|(_, node)| node).filter(|node| node.role == Role::Shield)

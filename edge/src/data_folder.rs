@@ -4,6 +4,8 @@
 //! ends. So whoever has the folder knows that no earlier process of the node that had it still runs.
 
 use crate::clock;
+use crate::config::Fleet;
+use crate::core::id::NodeId;
 use crate::core::log::{Chain, Position, RecordId};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -108,6 +110,14 @@ impl DataFolder {
             Err(cause) => return Err(failed(&id_path, "read")(cause)),
         };
         Ok(Self { path: path.to_owned(), id, _lock: lock })
+    }
+
+    /// Takes the folder of a node: below `data`, or else below the one that the fleet file names.
+    ///
+    /// # Errors
+    /// [`DataError`], as [`DataFolder::open`].
+    pub fn of_node(fleet: &Fleet, node: &NodeId, data: Option<&Path>) -> Result<Self, DataError> {
+        Self::open(&data.unwrap_or(&fleet.data_folder).join(node.as_str()))
     }
 
     /// Its name for itself, which no other folder has.

@@ -11,6 +11,7 @@ mod tests;
 pub use home_side::attend;
 pub use node_side::{Applies, Ended, NodeSide};
 
+use crate::wire::line_of;
 use bytes::Bytes;
 use serde::Serialize;
 use std::time::Duration;
@@ -43,9 +44,7 @@ impl End {
 
     /// Sends a line; `false` if the other side is gone, or does not read.
     async fn say(&self, line: &impl Serialize) -> bool {
-        let mut bytes = serde_json::to_vec(line).unwrap_or_default();
-        bytes.push(b'\n');
-        self.send(bytes.into()).await
+        self.send(line_of(line).into()).await
     }
 
     async fn send(&self, bytes: Bytes) -> bool {

@@ -1,8 +1,6 @@
 //! Layer 4: the task by which a node follows the purge log, from the log's home.
 
 use crate::clock;
-use crate::config::Fleet;
-use crate::core::id::NodeId;
 use crate::data_folder::Known;
 use crate::follow::{End, Ended, NodeSide, SILENCE, attend};
 use crate::node::NodeState;
@@ -103,8 +101,7 @@ async fn moves(node: &NodeState, reloads: &mut watch::Receiver<()>, from: Option
 
 /// Where the home is.
 fn address(node: &NodeState) -> Option<String> {
-    let fleet = &node.snapshot().fleet;
-    fleet.purge_log.home.as_ref().and_then(|home| address_of(fleet, home))
+    node.snapshot().fleet.home().map(|home| home.admin.clone())
 }
 
 /// Waits for the end; who can't be told any more has reached it.
@@ -134,18 +131,13 @@ async fn connect(node: &Arc<NodeState>) -> Result<End, Ended> {
         return Ok(ours);
     }
     let snapshot = node.snapshot();
-    let (Some(home), Some(token)) = (&snapshot.fleet.purge_log.home, &snapshot.follow_token) else {
+    let (Some(address), Some(token)) = (address(node), &snapshot.follow_token) else {
         return Err(Ended::Nonsense("the fleet file has no home, or no tier secret".to_owned()));
     };
-    let address = address_of(&snapshot.fleet, home).ok_or(Ended::Gone)?;
     let tcp = timeout(SILENCE, TcpStream::connect(&address)).await.map_err(|_| Ended::Gone)?;
     let tcp = tcp.map_err(|error| Ended::Unreachable { address: address.clone(), cause: error.to_string() })?;
     let _ = tcp.set_nodelay(true);
     timeout(SILENCE, open(tcp, &address, token)).await.map_err(|_| Ended::Gone)?
-}
-
-fn address_of(fleet: &Fleet, home: &NodeId) -> Option<String> {
-    fleet.node(home).map(|(_, node)| node.admin.clone())
 }
 
 async fn open(tcp: TcpStream, address: &str, token: &str) -> Result<End, Ended> {

@@ -178,7 +178,7 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
     fn is_member(&self, member: &Member) -> bool;
 
     /// A member says whether it serves under leases alone. One that has not said so since the home runs is taken not to.
-    fn is_strict(&self, member: &Member, strict: bool);
+    fn says_strict(&self, member: &Member, strict: bool);
 
     /// Grants a member a lease: for so long, if it has applied the head.
     ///

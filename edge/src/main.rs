@@ -3,9 +3,10 @@
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
-use edge::cli::{Cli, Command};
+use edge::cli::{Cli, Command, NodeArgs};
 use edge::config::{Fleet, LoadError, Problem};
 use edge::server::Server;
+use edge::wire::admin::ErrorReply;
 use serde_json::json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run { config, node, data } => run(&config, &node, data.as_deref()),
-        Command::Restore { backup, config, node, data } => restore(&backup, &config, &node, data.as_deref()),
+        Command::Run(node) => run(&node),
+        Command::Restore { backup, node } => restore(&backup, &node),
         Command::Check { config, json } => check(&config, json),
         Command::Completions { shell } => completions(shell),
     };
@@ -24,11 +25,11 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Result<ExitCode> {
+fn run(NodeArgs { config, node, data }: &NodeArgs) -> Result<ExitCode> {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let filter = tracing_subscriber::EnvFilter::try_from_env("EDGE_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_env_filter(filter).init();
-    let server = Server::bind(config, node, data)?;
+    let server = Server::bind(config, node, data.as_deref())?;
     let line = serde_json::to_string(&server.listening()?)?;
     server.run(|| {
         // Whoever started the node may not listen; it serves all the same.
@@ -37,8 +38,8 @@ fn run(config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn restore(backup: &Path, config: &Path, node: &edge::core::id::NodeId, data: Option<&Path>) -> Result<ExitCode> {
-    let restored = edge::restore::restore(backup, config, node, data)?;
+fn restore(backup: &Path, NodeArgs { config, node, data }: &NodeArgs) -> Result<ExitCode> {
+    let restored = edge::restore::restore(backup, config, node, data.as_deref())?;
     let mut out = std::io::stdout();
     let whole = match restored.was_sealed {
         true => "it had been sealed, so nothing is missing",
@@ -80,9 +81,9 @@ fn check(config: &Path, as_json: bool) -> Result<ExitCode> {
             let problems: Vec<_> = match &error {
                 LoadError::Wrong(problems) => problems.list.iter().map(problem_json).collect(),
                 LoadError::Unreadable { .. } | LoadError::TooLarge(_) => {
-                    let text = error.to_string();
-                    let (what, hint) = text.split_once("\n    hint: ").unwrap_or((&text, ""));
-                    vec![json!({ "line": 0, "key": "", "value": null, "error": what, "hint": hint })]
+                    let ErrorReply { error, hint } = ErrorReply::read(&error.to_string());
+                    let hint = hint.unwrap_or_default();
+                    vec![json!({ "line": 0, "key": "", "value": null, "error": error, "hint": hint })]
                 }
             };
             let file = config.display().to_string();

@@ -16,8 +16,8 @@ pub fn restore(backup: &Path, config: &Path, name: &NodeId, data: Option<&Path>)
     if fleet.node(name).is_none() {
         return Err(RestoreFailed::NoSuchNode(name.to_string()));
     }
-    let data = DataFolder::open(&data.unwrap_or(&fleet.data_folder).join(name.as_str()))?;
-    let retention = Retention { age: fleet.purge_log.keep_for, count: fleet.purge_log.keep_records };
+    let data = DataFolder::of_node(&fleet, name, data)?;
+    let retention = Retention::from(&fleet.purge_log);
     let unreadable = |cause| RestoreFailed::Unreadable { path: backup.to_owned(), cause };
     let restored = if backup == Path::new("-") {
         FileHome::restore(&data.log_path(), retention, std::io::stdin().lock())

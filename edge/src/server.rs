@@ -10,7 +10,7 @@ use crate::data_folder::{DataError, DataFolder};
 use crate::following;
 use crate::front_door::FrontDoor;
 use crate::listen::{self, BindError};
-use crate::log_home::{FileHome, LogError, LogHome, Retention};
+use crate::log_home::{FileHome, LogError, LogHome};
 use crate::node::{LogSide, NodeState, Standing};
 use crate::proxy::Proxy;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -237,13 +237,11 @@ fn log_warnings(fleet: &Fleet, config: &Path) {
 
 /// Takes the node's data folder, and opens the purge log if the node is its home.
 fn log_side(snapshot: &Snapshot, info: &NodeInfo, data: Option<&Path>) -> Result<LogSide, StartError> {
-    let folder = data.unwrap_or(&snapshot.fleet.data_folder).join(&info.node);
-    let data = DataFolder::open(&folder)?;
+    let data = DataFolder::of_node(&snapshot.fleet, &snapshot.node.id, data)?;
     let known = data.known()?;
     let config = &snapshot.fleet.purge_log;
     let is_home = config.home.as_ref() == Some(&snapshot.node.id);
-    let retention = Retention { age: config.keep_for, count: config.keep_records };
-    let home = is_home.then(|| FileHome::open(&data.log_path(), retention, config.lease)).transpose()?;
+    let home = is_home.then(|| FileHome::open(&data.log_path(), config.into(), config.lease)).transpose()?;
     let boot = RecordId::new(&info.boot_id).unwrap_or_else(|| data.id().clone());
     let member = Member { node: snapshot.node.id.clone(), boot, folder: data.id().clone() };
     Ok(LogSide { member, known, data, home: home.map(|home| Arc::new(home) as Arc<dyn LogHome>) })

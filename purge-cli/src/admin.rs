@@ -53,7 +53,8 @@ impl AdminClient {
         Self { timeout }
     }
 
-    /// `POST /purges` at `addr` (`host:port`). The purge is applied on the node when this returns.
+    /// `POST /purges` at the home's `addr` (`host:port`). The purge is recorded when this returns; the answer says where it is
+    /// proven.
     ///
     /// # Errors
     /// [`AdminError`]: the node can't be reached, does not answer in time, or refuses.

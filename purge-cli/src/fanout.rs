@@ -170,8 +170,8 @@ impl Fanout {
                 told(&NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) });
             }
         };
-        let home = fleet.purge_log.home.as_ref().and_then(|home| fleet.node(home));
-        let (name, admin) = home.map_or_else(Default::default, |(_, home)| (home.id.to_string(), home.admin.clone()));
+        let (name, admin) =
+            fleet.home().map_or_else(Default::default, |home| (home.id.to_string(), home.admin.clone()));
         let deadline = Deadline::after(self.timeout + ANSWER);
         let failed = |batches_recorded| {
             let home = name.clone();

@@ -171,11 +171,15 @@ fn read_words(typed: Words) -> Result<Vec<Word>, ListError> {
 
 fn confirm(fleet: &Fleet) -> Result<(), RunError> {
     let (nodes, sites) = (fleet.nodes().count(), fleet.sites.len());
-    let _ = write!(
-        io::stderr(),
+    ask_first(&format!(
         "This purges everything that this fleet holds (nodes: {nodes}, sites: {sites}). The origins will be asked for \
-         all of it again.\nType yes to go on: "
-    );
+         all of it again."
+    ))
+}
+
+/// Goes on if somebody at the terminal says so.
+fn ask_first(what: &str) -> Result<(), RunError> {
+    let _ = write!(io::stderr(), "{what}\nType yes to go on: ");
     let mut answer = String::new();
     let read = io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer);
     if read.is_ok() && answer.trim() == "yes" { Ok(()) } else { Err(RunError::NotConfirmed) }
@@ -224,8 +228,9 @@ fn new_id() -> String {
     format!("{:016x}", hash.finish())
 }
 
-fn write_json(report: &JsonReport<'_>) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(report).map_err(io::Error::other)?;
+/// Prints the one document of a run.
+fn write_json(document: &impl serde::Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(document).map_err(io::Error::other)?;
     text.push(b'\n');
     io::stdout().write_all(&text)
 }

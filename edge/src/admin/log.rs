@@ -10,6 +10,7 @@ use crate::following::body_of;
 use crate::log_home::{Entry, LogError, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
+use crate::wire::admin::ErrorReply;
 use crate::wire::log::{RecordLine, decode};
 use crate::wire::purge::{ForgetRequest, LINES_TYPE, LogReply, RecordsReply, StatusReply};
 use axum::Json;
@@ -174,7 +175,7 @@ fn rules(token: &TokenSpec, what: &str) -> Result<(), Denied> {
 }
 
 fn unreadable(error: LogError) -> Denied {
-    let text = error.to_string();
-    let (error, hint) = text.split_once("\n    hint: ").unwrap_or((&text, "look at the node's log"));
-    Denied::new(StatusCode::SERVICE_UNAVAILABLE, error.to_owned(), Some(hint.to_owned()))
+    let ErrorReply { error, hint } = ErrorReply::read(&error.to_string());
+    let hint = hint.unwrap_or_else(|| "look at the node's log".to_owned());
+    Denied::new(StatusCode::SERVICE_UNAVAILABLE, error, Some(hint))
 }

@@ -6,9 +6,9 @@ use crate::core::log::{Member, Position};
 use crate::log_home::{Appended, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
+use crate::wire::line_of;
 use crate::wire::purge::{NodeReply, PurgeLine, PurgeReply};
 use axum::body::Bytes;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{self, Duration};
@@ -23,28 +23,18 @@ pub(super) type Times = BTreeMap<Member, f64>;
 
 /// The proof of a purge that is recorded.
 pub(super) struct Proof {
-    node: Arc<NodeState>,
-    snapshot: Arc<Snapshot>,
-    home: Arc<dyn LogHome>,
-    appended: Appended,
-    targets: usize,
+    pub(super) node: Arc<NodeState>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) home: Arc<dyn LogHome>,
+    pub(super) appended: Appended,
+    pub(super) targets: usize,
     /// When it was asked for.
-    began: time::Instant,
-    times: Times,
+    pub(super) began: time::Instant,
+    /// Who is proven so far.
+    pub(super) times: Times,
 }
 
 impl Proof {
-    pub(super) const fn new(
-        node: Arc<NodeState>,
-        snapshot: Arc<Snapshot>,
-        home: Arc<dyn LogHome>,
-        appended: Appended,
-        targets: usize,
-        began: time::Instant,
-    ) -> Self {
-        Self { node, snapshot, home, appended, targets, began, times: Times::new() }
-    }
-
     /// Waits until every member has applied the purge, or until then; not at all without such a time. Each member is told
     /// to `lines` as it has; if nobody listens there any more, there is nothing to wait for.
     pub(super) async fn wait(mut self, until: Option<Instant>, lines: Option<&mpsc::Sender<Bytes>>) -> PurgeReply {
@@ -53,7 +43,7 @@ impl Proof {
         if let Some(lines) = lines {
             let waits_for = if until.is_some() { self.home.ledger().members.len() } else { 0 };
             let line = PurgeLine::Recorded { position: at.to_string(), waits_for };
-            let _ = lines.send(line_of(&line)).await;
+            let _ = lines.send(line_of(&line).into()).await;
         }
         let Some(until) = until else { return self.reply() };
         // Of whom nobody has been told. Each receipt has this look again, so a look must not go through all for each.
@@ -98,7 +88,7 @@ impl Proof {
                 continue;
             }
             if let Some(lines) = lines
-                && lines.send(line_of(&PurgeLine::Node(reply))).await.is_err()
+                && lines.send(line_of(&PurgeLine::Node(reply)).into()).await.is_err()
             {
                 return false;
             }
@@ -127,13 +117,6 @@ impl Proof {
 /// Whether all of them are.
 pub(super) fn all_proven(nodes: &[NodeReply]) -> bool {
     nodes.iter().all(|node| node.proven)
-}
-
-/// A line of an answer in lines.
-pub(super) fn line_of(line: &impl Serialize) -> Bytes {
-    let mut bytes = serde_json::to_vec(line).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes.into()
 }
 
 /// Who has applied the record at a position: the members, and the nodes of the fleet file that are none.

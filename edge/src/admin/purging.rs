@@ -1,6 +1,6 @@
 //! `POST /purges` and `POST /log/follow`: what the home of the purge log is asked by who purges, and by who follows.
 
-use super::proof::{Proof, line_of};
+use super::proof::{Proof, Times};
 use super::{Denied, authenticate, limits, permit, places, select};
 use crate::clock;
 use crate::config::{TokenRole, TokenSpec};
@@ -11,6 +11,8 @@ use crate::following::{body_of, parts_of};
 use crate::log_home::{AppendError, Entry, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
+use crate::wire::admin::ErrorReply;
+use crate::wire::line_of;
 use crate::wire::log::SelectorLine;
 use crate::wire::purge::{DEFAULT_WAIT_MS, LINES_TYPE, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait};
 use axum::Json;
@@ -38,7 +40,7 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
             return Err(denied);
         }
     };
-    let recorded = record(&node, &snapshot, &head, body, token).await;
+    let recorded = record(&node, &snapshot, &head, body, token, began).await;
     let Recorded { proof, wait, patience, share } = recorded.inspect_err(|denied| {
         tracing::warn!(token = %token.id, status = denied.status.as_u16(), error = denied.error, "a purge is refused");
     })?;
@@ -50,7 +52,7 @@ pub(super) async fn purge(State(node): State<Arc<NodeState>>, request: Request) 
     let (lines, answer) = body_of();
     tokio::spawn(async move {
         let line = PurgeLine::Done(proof.wait(until, Some(&lines)).await);
-        let _ = lines.send(line_of(&line)).await;
+        let _ = lines.send(line_of(&line).into()).await;
         drop(share);
     });
     let mut response = answer.into_response();
@@ -73,8 +75,8 @@ async fn record(
     head: &Parts,
     body: Body,
     token: &TokenSpec,
+    began: std::time::Instant,
 ) -> Result<Recorded, Denied> {
-    let began = clock::monotonic();
     if token.role == TokenRole::Read {
         return Err(Denied::forbidden(format!("token {} may read, not purge", token.id)));
     }
@@ -99,7 +101,8 @@ async fn record(
     let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
     let purge = record_of(node, token, request, selectors)?;
     let appended = home.append(Entry::Purge(purge)).await.map_err(|error| denied(error, snapshot))?;
-    let proof = Proof::new(node.clone(), snapshot.clone(), home, appended, targets, began);
+    let (node, snapshot) = (node.clone(), snapshot.clone());
+    let proof = Proof { node, snapshot, home, appended, targets, began, times: Times::new() };
     Ok(Recorded { proof, wait, patience, share })
 }
 
@@ -124,8 +127,8 @@ pub(super) async fn body_in_turn(
 
 pub(super) fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn LogHome>, Denied> {
     node.log_home.clone().ok_or_else(|| {
-        let home = snapshot.fleet.purge_log.home.as_ref().and_then(|home| snapshot.fleet.node(home));
-        let hint = home.map_or_else(String::new, |(_, home)| format!("send it to {} at {}", home.id, home.admin));
+        let home = snapshot.fleet.home();
+        let hint = home.map_or_else(String::new, |home| format!("send it to {} at {}", home.id, home.admin));
         let error = "this node is not the home of the purge log".to_owned();
         Denied::new(StatusCode::MISDIRECTED_REQUEST, error, Some(hint))
     })
@@ -153,7 +156,7 @@ fn record_of(
 
 /// Why the log did not take something, in HTTP's words.
 pub(super) fn denied(error: AppendError, snapshot: &Snapshot) -> Denied {
-    let home = || snapshot.fleet.purge_log.home.as_ref().map_or("?", |home| home.as_str());
+    let home = || snapshot.fleet.home().map_or("?", |home| home.id.as_str());
     let (status, hint) = match &error {
         AppendError::Refused(Refusal::Sealed) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("name its new home in [purge_log] home, in place of {}", home()))
@@ -167,11 +170,8 @@ pub(super) fn denied(error: AppendError, snapshot: &Snapshot) -> Denied {
         AppendError::Refused(_) => (StatusCode::CONFLICT, "send another purge under an id of its own".to_owned()),
         AppendError::Log(_) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
     };
-    let text = error.to_string();
-    match text.split_once("\n    hint: ") {
-        Some((error, hint)) => Denied::new(status, error.to_owned(), Some(hint.to_owned())),
-        None => Denied::new(status, text, Some(hint)),
-    }
+    let ErrorReply { error, hint: own } = ErrorReply::read(&error.to_string());
+    Denied::new(status, error, own.or(Some(hint)))
 }
 
 /// A response whose connection is in use for as long as its body is.

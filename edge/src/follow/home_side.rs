@@ -4,6 +4,7 @@ use super::lines::Lines;
 use super::{End, HEARTBEAT, SILENCE};
 use crate::core::log::{Chain, Member, Position, Refusal};
 use crate::log_home::{AppendError, Entry, LogHome, Start};
+use crate::wire::admin::ErrorReply;
 use crate::wire::follow::{FromHome, FromNode, MAX_NODE_LINE_BYTES, RECORD_MARK};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub async fn attend(home: Arc<dyn LogHome>, mut end: End) {
         end.say(&FromHome::Refused { error, hint }).await;
         return;
     }
-    home.is_strict(&member, strict);
+    home.says_strict(&member, strict);
     if let Err(error) = tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await {
         tracing::warn!(%member, %error, "a node is told no more of the purge log");
     }
@@ -134,14 +135,13 @@ async fn hear(home: &dyn LogHome, end: &End, lines: &mut Lines, member: &Member)
 }
 
 fn in_words(error: &AppendError) -> (String, String) {
-    let text = error.to_string();
-    let (what, hint) = text.split_once("\n    hint: ").unwrap_or((&text, ""));
+    let ErrorReply { error: what, hint } = ErrorReply::read(&error.to_string());
     let hint = match error {
         AppendError::Refused(Refusal::NodeTaken(_)) => {
-            "stop the other one; if it does not run any more, say so: purge-cli forget NODE"
+            "stop the other one; if it does not run any more, say so: purge-cli forget NODE".to_owned()
         }
-        AppendError::Refused(Refusal::Sealed) => "name the new home in [purge_log] home",
-        _ => hint,
+        AppendError::Refused(Refusal::Sealed) => "name the new home in [purge_log] home".to_owned(),
+        _ => hint.unwrap_or_default(),
     };
-    (what.to_owned(), hint.to_owned())
+    (what, hint)
 }

@@ -6,6 +6,7 @@ pub use backup::{RestoreError, Restored};
 
 use super::{AppendError, Appended, Cause, Entry, Head, Kept, LogError, LogHome, Start};
 use crate::clock;
+use crate::config::PurgeLogConfig;
 use crate::core::id::NodeId;
 use crate::core::log::{
     Chain, Event, Home, Leases, Ledger, Meeting, Member, Offer, Position, Record, RecordId, Refusal,
@@ -46,6 +47,12 @@ pub struct Retention {
     pub age: Duration,
     /// and of those, the last so many.
     pub count: u64,
+}
+
+impl From<&PurgeLogConfig> for Retention {
+    fn from(config: &PurgeLogConfig) -> Self {
+        Self { age: config.keep_for, count: config.keep_records }
+    }
 }
 
 /// A home in a file.
@@ -303,16 +310,17 @@ fn base_of(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Le
 
 /// The longest lease that any home of this log has granted, this one included.
 fn note_lease(database: &Database, lease: Duration) -> Result<Duration, Cause> {
-    let transaction = db(database.begin_write())?;
-    let longest;
-    {
-        let mut table = db(transaction.open_table(BASE))?;
-        let known = db(table.get(LEASE))?.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse().ok());
-        longest = Duration::from_millis(known.unwrap_or(0)).max(lease);
-        db(table.insert(LEASE, longest.as_millis().to_string().as_bytes()).map(drop))?;
+    let known = db(db(db(database.begin_read())?.open_table(BASE))?.get(LEASE))?;
+    let known = known.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse().ok());
+    let known = Duration::from_millis(known.unwrap_or(0));
+    if lease <= known {
+        return Ok(known);
     }
+    let transaction = db(database.begin_write())?;
+    let text = lease.as_millis().to_string();
+    db(db(transaction.open_table(BASE))?.insert(LEASE, text.as_bytes()).map(drop))?;
     db(transaction.commit())?;
-    Ok(longest)
+    Ok(lease)
 }
 
 fn insert<'k>(database: &Database, kept: impl Iterator<Item = &'k Kept>) -> Result<(), Cause> {
@@ -433,7 +441,7 @@ impl LogHome for FileHome {
         leasing.leases.unproven(&home, at, clock::boot_time(), |member| leasing.strict.contains(member))
     }
 
-    fn is_strict(&self, member: &Member, strict: bool) {
+    fn says_strict(&self, member: &Member, strict: bool) {
         let home = self.0.home.lock();
         let mut leasing = self.0.leasing.lock();
         leasing.strict.retain(|member| home.is_member(member));

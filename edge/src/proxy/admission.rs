@@ -144,6 +144,10 @@ fn hop_of(request: &RequestHeader, snapshot: &Snapshot) -> Option<TierHop> {
 /// for them, or goes past what is stored.
 pub(super) async fn keep_up(node: &NodeState, ctx: &mut Context) {
     let Some(asked) = ctx.tier.as_ref().map(|hop| hop.asked) else { return };
+    // Nearly always; what follows is for those who must wait.
+    if turn(asked, node.purges.applied().log(), false) == Turn::Serve {
+        return;
+    }
     let mut changes = node.purges.changes();
     let mut patience = std::pin::pin!(tokio::time::sleep(CATCH_UP));
     let mut has_waited = false;

@@ -330,36 +330,28 @@ fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let key = ctx.snapshot.tier_key.as_ref();
     let reply = value.zip(key).and_then(|(value, key)| TierReply::verify(value, key, &ctx.request_id));
     response.remove_header(TIER_FIELD);
-    match hop::answer(asked, reply.map(|reply| reply.valid_to), ctx.upstream.fence) {
-        Answer::Valid(fence) => {
-            ctx.upstream.fence = fence;
-            if let Some(lookup) = &ctx.lookup {
-                lookup.set_fence(fence);
-            }
-            Ok(())
-        }
-        Answer::AskAgain | Answer::Useless
-            if reply.is_none() && (response.status.is_client_error() || response.status.is_server_error()) =>
-        {
-            ctx.upstream.fence = Fence::ZERO;
-            if let Some(lookup) = &ctx.lookup {
-                lookup.set_fence(Fence::ZERO);
-            }
-            Ok(())
-        }
-        // What passes the caches of all tiers is the origin's own word.
-        Answer::AskAgain | Answer::Useless if ctx.lookup.is_none() => Ok(()),
+    let is_error = response.status.is_client_error() || response.status.is_server_error();
+    let fence = match hop::answer(asked, reply.map(|reply| reply.valid_to), ctx.upstream.fence) {
+        Answer::Valid(fence) => fence,
+        Answer::AskAgain | Answer::Useless if reply.is_none() && is_error => Fence::ZERO,
+        // Nothing is stored here, and a tier that serves what it has stored has applied every purge that is proven.
+        Answer::AskAgain | Answer::Useless if ctx.lookup.is_none() => return Ok(()),
         Answer::AskAgain => {
             ctx.upstream.past_caches = true;
             ctx.upstream.refetch = Refetch::Due;
-            Err(Error::explain(ErrorType::InternalError, "the tier above has not heard of a purge").into_up())
+            return Err(Error::explain(ErrorType::InternalError, "the tier above has not heard of a purge").into_up());
         }
         Answer::Useless => {
             let told = if reply.is_some() { "less than it was asked for" } else { "nothing" };
             tracing::warn!(request = %ctx.request_id, "the tier above tells {told} of purges: has it the same tier secret?");
-            Err(unasked())
+            return Err(unasked());
         }
+    };
+    ctx.upstream.fence = fence;
+    if let Some(lookup) = &ctx.lookup {
+        lookup.set_fence(fence);
     }
+    Ok(())
 }
 
 /// Puts the length of a response into its one form (RFC 9110 §8.6), and looks at the coding of its body.

@@ -31,3 +31,13 @@ pub struct ErrorReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
+
+impl ErrorReply {
+    /// An error in words, as programs print it: what is wrong, and behind `hint:` on a line of its own what to do.
+    pub fn read(text: &str) -> Self {
+        match text.split_once("\n    hint: ") {
+            Some((error, hint)) => Self { error: error.to_owned(), hint: Some(hint.to_owned()) },
+            None => Self { error: text.to_owned(), hint: None },
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! `POST /purges`: a purge as a client asks for it, and the node's receipt.
+//! `POST /purges` and `/log`: what the home of the purge log is asked, and what it answers.
 
 use super::log::RecordLine;
 use crate::core::purge;

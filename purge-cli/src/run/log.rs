@@ -1,7 +1,7 @@
 //! The purge log itself: `log`, `log seal`, `log backup` and `status`.
 
-use super::RunError;
 use super::members::{self, ask, write_nodes};
+use super::{RunError, ask_first, write_json};
 use crate::admin::printable;
 use crate::cli::Options;
 use crate::exit::Exit;
@@ -9,15 +9,12 @@ use edge::wire::backup::{BadBackup, Check, MAX_LINE_BYTES};
 use edge::wire::log::{EventLine, LeavingLine, MemberLine, RecordLine, SelectorLine};
 use edge::wire::purge::Mode;
 use std::fs::{self, File};
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Selectors of a purge that a line shows.
 const SHOWN: usize = 3;
-
-/// Longest answer to a question, in bytes.
-const MAX_ANSWER_BYTES: u64 = 64;
 
 /// Shows the records behind a number.
 pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
@@ -70,14 +67,9 @@ pub(super) fn seal(options: &Options, yes: bool) -> Result<Exit, RunError> {
         if !io::stdin().is_terminal() {
             return Err(RunError::NobodyToAskOfSeal);
         }
-        let question = "This ends the purge log at its home: nothing can be purged until it goes on elsewhere (edge restore).\n\
-                        Type yes to go on: ";
-        let _ = write!(io::stderr(), "{question}");
-        let mut answer = String::new();
-        let read = io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer);
-        if read.is_err() || answer.trim() != "yes" {
-            return Err(RunError::NotConfirmed);
-        }
+        ask_first(
+            "This ends the purge log at its home: nothing can be purged until it goes on elsewhere (edge restore).",
+        )?;
     }
     let log = ask(options, async |client, home, token| client.seal(home, token).await)?;
     members::show(options, &log).map_err(RunError::Output)
@@ -209,10 +201,4 @@ fn selector(selector: &SelectorLine) -> String {
         SelectorLine::Site { site } => format!("site {site}"),
         SelectorLine::Everything {} => "everything".to_owned(),
     }
-}
-
-fn write_json(document: &impl serde::Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(document).map_err(io::Error::other)?;
-    text.push(b'\n');
-    io::stdout().write_all(&text)
 }

@@ -1,6 +1,6 @@
 //! Who follows the purge log: `ping` and `forget`.
 
-use super::RunError;
+use super::{RunError, write_json};
 use crate::admin::{AdminClient, AdminError, printable};
 use crate::cli::Options;
 use crate::exit::Exit;
@@ -31,8 +31,7 @@ pub(super) fn ask<T>(
     let place = TokenPlace::new(options.token_env.as_deref(), options.token_file.clone()).ok_or(RunError::TwoTokens)?;
     let fleet = Fleet::load(config)?;
     let token = token::find(&place, &fleet, &Scope::Everything)?;
-    let home = fleet.purge_log.home.as_ref().and_then(|home| fleet.node(home));
-    let (home, admin) = home.map_or_else(Default::default, |(_, home)| (home.id.to_string(), home.admin.clone()));
+    let (home, admin) = fleet.home().map_or_else(Default::default, |home| (home.id.to_string(), home.admin.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     let asked = runtime.block_on(question(AdminClient::new(options.timeout), &admin, &token.secret));
     runtime.shutdown_background();
@@ -40,12 +39,10 @@ pub(super) fn ask<T>(
 }
 
 pub(super) fn show(options: &Options, log: &LogReply) -> io::Result<Exit> {
-    let mut out = anstream::AutoStream::auto(io::stdout());
     if options.json {
-        let mut text = serde_json::to_vec_pretty(log).map_err(io::Error::other)?;
-        text.push(b'\n');
-        out.write_all(&text)?;
+        write_json(log)?;
     } else if !options.quiet {
+        let mut out = anstream::AutoStream::auto(io::stdout());
         let sealed = if log.sealed { ", sealed: it goes on elsewhere" } else { "" };
         writeln!(out, "purge log at {}, head {}{sealed}", printable(&log.node), printable(&log.head))?;
         write_nodes(&mut out, &log.nodes)?;

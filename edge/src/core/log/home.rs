@@ -168,7 +168,7 @@ impl Home {
     /// # Errors
     /// [`Refusal::NodeTaken`] if another process of the node may be running: it has another data folder.
     pub fn join(&self, member: &Member) -> Result<Vec<Event>, Refusal> {
-        if self.ledger.members.contains_key(member) {
+        if self.is_member(member) {
             return Ok(Vec::new());
         }
         let mut events = Vec::new();
@@ -187,8 +187,7 @@ impl Home {
 
     /// What is to be recorded for a member that has drained; nothing if it is none.
     pub fn drained(&self, member: &Member) -> Option<Event> {
-        let is_member = self.ledger.members.contains_key(member);
-        is_member.then(|| Event::Leave { member: member.clone(), why: Leaving::Drained })
+        self.is_member(member).then(|| Event::Leave { member: member.clone(), why: Leaving::Drained })
     }
 
     /// What is to be recorded when an operator says that a node does not run any more.
@@ -258,7 +257,7 @@ impl Home {
 
     /// A member says up to where it has applied the log.
     pub fn acknowledged(&mut self, member: &Member, applied: Position) {
-        if self.ledger.members.contains_key(member) {
+        if self.is_member(member) {
             self.receipts.note(member, applied.min(self.head()));
         }
     }

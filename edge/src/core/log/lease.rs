@@ -109,7 +109,7 @@ impl Leases {
         if rules::on(Rule::SealedGrantsNothing) {
             home.next()?;
         }
-        if !home.ledger().members.contains_key(member) || self.leaving.contains(member) {
+        if !home.is_member(member) || self.leaving.contains(member) {
             return Err(Refusal::NoMember(member.to_string()));
         }
         let (head, ends) = (home.head(), now.after(self.duration));

@@ -4,6 +4,7 @@ use super::{BASE, CACHE_BYTES, LEDGER, RECORDS, base_of, db, error, insert};
 use crate::core::log::{Chain, Position};
 use crate::log_home::{Cause, Kept, LogError};
 use crate::wire::backup::{BackupLine, BadBackup, Check, MAX_LINE_BYTES, RECORD_MARK};
+use crate::wire::line_of;
 use crate::wire::log::LedgerLine;
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableTable};
@@ -56,17 +57,12 @@ pub enum RestoreError {
     },
 }
 
-fn line_of(line: &BackupLine) -> Result<Bytes, Cause> {
-    let mut bytes = serde_json::to_vec(line).map_err(|error| Cause::Content(error.to_string()))?;
-    bytes.push(b'\n');
-    Ok(bytes.into())
-}
-
 /// Tells the log, as a transaction sees it, to whoever takes the lines.
 pub(super) fn tell(transaction: &ReadTransaction, lines: &mpsc::Sender<Bytes>) -> Result<(), Cause> {
     let base = base_of(&db(transaction.open_table(BASE))?)?;
     let (mut position, mut chain) = (base.position, base.chain);
-    let mut is_taken = lines.blocking_send(line_of(&BackupLine::Base { ledger: LedgerLine::from(&base) })?).is_ok();
+    let mut is_taken =
+        lines.blocking_send(line_of(&BackupLine::Base { ledger: LedgerLine::from(&base) }).into()).is_ok();
     for row in db(db(transaction.open_table(RECORDS))?.iter())? {
         if !is_taken {
             return Ok(());
@@ -81,7 +77,7 @@ pub(super) fn tell(transaction: &ReadTransaction, lines: &mpsc::Sender<Bytes>) -
         is_taken = lines.blocking_send(line.into()).is_ok();
     }
     let end = BackupLine::End { position: position.to_string(), chain: chain.to_string() };
-    let _ = lines.blocking_send(line_of(&end)?);
+    let _ = lines.blocking_send(line_of(&end).into());
     Ok(())
 }
 
