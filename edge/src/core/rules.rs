@@ -72,6 +72,8 @@ pub enum Rule {
     RestoredBeginsEpoch,
     /// The lease is looked at for each request, after its head has arrived.
     LeaseReadPerRequest,
+    /// What had been applied when a request came is looked at after its lease.
+    AppliedAfterLease,
     /// Without a lease nothing that is stored answers unasked, fresh, stale or instead of an error.
     NoLeaseNoReuse,
     /// Without a lease no fetch in flight is joined.

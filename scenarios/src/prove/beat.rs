@@ -106,7 +106,9 @@ impl Beat {
     /// Now and then, and if the stream that it belongs to is gone.
     fn is_lost(&self, id: TaskId, world: &mut World) -> bool {
         let is_met = world.session(self.sent.session).is_some_and(|session| session.is_met);
-        !is_met || world.procs[self.proc].session != Some(self.sent.session) || world.roll(id, LOST) == 0
+        !is_met
+            || world.procs[self.proc].session != Some(self.sent.session)
+            || (!world.is_calm() && world.roll(id, LOST) == 0)
     }
 
     /// Whom it asks: the home, or the one before it while it has not heard that the log goes on elsewhere.

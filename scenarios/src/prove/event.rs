@@ -128,17 +128,16 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// Whether it can happen: no record is half written.
+    /// Whether it can happen: no record is half written, and one can be, if that is needed.
     pub(super) fn ready(&self, world: &World) -> bool {
+        let home = &world.home;
+        let idle = home.core.as_ref().filter(|_| !home.is_appending);
+        let numbers = idle.is_some_and(|core| core.next().is_ok());
         match self {
-            Self::LogTruncated { .. }
-            | Self::Leaves { .. }
-            | Self::Forget { .. }
-            | Self::HomeSealed { .. }
-            | Self::HomeMoves { .. } => !world.home.is_appending && world.home.core.is_some(),
+            Self::LogTruncated { .. } | Self::HomeMoves { .. } => idle.is_some(),
+            Self::Leaves { .. } | Self::Forget { .. } | Self::HomeSealed { .. } => numbers,
             Self::Forgotten { member, crashes } => {
-                let (home, now) = (&world.home, world.now);
-                !home.is_appending && home.core.is_some() && (home.crashes != *crashes || home.is_over(member, now))
+                numbers && (home.crashes != *crashes || home.is_over(member, world.now))
             }
             _ => true,
         }

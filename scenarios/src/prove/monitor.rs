@@ -176,6 +176,19 @@ pub(super) fn leased(world: &mut World, proc: ProcId, at_grant: Position) {
     }
 }
 
+/// A request that may believe what is stored is taken up: what was proven before it arrived had been applied.
+pub(super) fn believes(world: &mut World, proc: ProcId, arrived: Step, applied: Position) {
+    if world.monitor.was_restored {
+        return;
+    }
+    let unknown =
+        world.monitor.purges.iter().find(|purge| purge.at > applied && purge.proven.is_some_and(|at| at < arrived));
+    if let Some(purge) = unknown {
+        let what = format!("{} had applied {applied}, {} was proven", world.procs[proc].name, purge.at);
+        world.monitor.breaks("who believes knows what is proven", what);
+    }
+}
+
 /// Faults have ended, and somebody gets no lease.
 pub(super) fn unleased(world: &mut World) {
     world.monitor.breaks("leases come back", "somebody has none".to_owned());
@@ -435,12 +448,20 @@ pub(super) fn restless(world: &mut World) {
 
 /// Everybody was asked for everything, a few times over: nothing that edges hold is marked by a soft purge.
 pub(super) fn at_rest(world: &mut World) {
-    let edges = world.nodes.iter().filter(|node| !node.is_shield).map(|node| &world.procs[node.proc]);
-    let soft = edges.filter(|process| process.alive).find_map(|process| {
-        let soft = process.store.values().find(|entry| matches!(entry.mark.verdict(), PurgeMark::Soft { .. }))?;
-        Some(format!("{}: version {} of {}", process.name, soft.body.version, soft.key))
-    });
-    if let Some(what) = soft {
+    if let Some(what) = soft(world) {
         world.monitor.breaks("soft marks clear", what);
     }
+}
+
+/// Whether an edge holds something that a soft purge has marked.
+pub(super) fn has_soft(world: &World) -> bool {
+    soft(world).is_some()
+}
+
+fn soft(world: &World) -> Option<String> {
+    let edges = world.nodes.iter().filter(|node| !node.is_shield).map(|node| &world.procs[node.proc]);
+    edges.filter(|process| process.alive).find_map(|process| {
+        let soft = process.store.values().find(|entry| matches!(entry.mark.verdict(), PurgeMark::Soft { .. }))?;
+        Some(format!("{}: version {} of {}", process.name, soft.body.version, soft.key))
+    })
 }

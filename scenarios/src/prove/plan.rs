@@ -54,7 +54,7 @@ impl Plan {
             edges,
             with_disk: (0..shields + edges).map(|_| has_disks && rng.random_bool(0.7)).collect(),
             strict: (0..shields + edges).map(|node| is_strict && (strict_shields || node >= shields)).collect(),
-            lease_for: if may_restore { rng.random_range(60..160) } else { rng.random_range(120..400) },
+            lease_for: if may_restore { rng.random_range(100..160) } else { rng.random_range(120..400) },
             events: Vec::new(),
         };
         let mut draw = Draw { rng, plan, may_restore, last: None };
@@ -82,6 +82,9 @@ impl Draw {
         } else if self.rng.random_bool(0.15) {
             let (moves_after, lasts) = (self.rng.random_range(1..60), self.rng.random_range(1..250));
             self.add(Event::HomeSealed { moves_after, lasts });
+        }
+        if self.plan.strict.contains(&true) && !self.may_restore && self.rng.random_bool(0.4) {
+            self.hear_late();
         }
         // Some worlds are calm: a fault hides the faults of others.
         for _ in 0..self.rng.random_range(0_u32..12).saturating_sub(3) {
@@ -132,6 +135,26 @@ impl Draw {
             let event = Event::Request { node: behind, key: self.key(), form: Form::Get };
             let at = at + self.rng.random_range(0..200);
             self.add_at(at, event);
+        }
+    }
+
+    /// An edge is cut off until its lease has ended, and with it what stood in the way of a purge; it hears of that, and is
+    /// leased again, while it is asked for what is purged.
+    fn hear_late(&mut self) {
+        self.plan.lease_for = self.rng.random_range(100..150);
+        let (node, lease) = (self.edge(), self.plan.lease_for);
+        let at = self.rng.random_range(30..self.plan.steps.saturating_sub(lease + 60).max(31));
+        let lasts = lease - 20 + self.rng.random_range(0..30);
+        self.add_at(at, Event::CutHome { node, lasts });
+        let ends = at + lease - lease / 10;
+        self.add_at(ends - 40, Event::Evict { node, key: 0, from_disk: true });
+        let (selectors, early) = (vec![url::tag_of(0)], self.rng.random_range(0..30));
+        let mode = if self.rng.random_bool(0.5) { Mode::Soft } else { Mode::Hard };
+        let purge = Event::Purge { number: 300, deploys: Some(0), mode, selectors, not_in_fleet: None };
+        self.add_at(ends - early, purge);
+        for _ in 0..12 {
+            let asked = ends - 40 + self.rng.random_range(0..90);
+            self.add_at(asked, Event::Request { node, key: 0, form: Form::Get });
         }
     }
 

@@ -71,6 +71,7 @@ pub(super) struct Serve {
 enum At {
     Arrives,
     LooksAtLease,
+    LooksAtApplied,
     Waits(Step),
     LooksUp,
     Checks(Check),
@@ -135,6 +136,15 @@ impl Serve {
             At::Arrives => self.arrives(id, world),
             At::LooksAtLease => {
                 self.is_leased = world.is_leased(self.proc);
+                Some(At::LooksAtApplied)
+            }
+            At::LooksAtApplied => {
+                if rules::on(Rule::AppliedAfterLease) {
+                    self.asked_at = world.procs[self.proc].applied();
+                }
+                if self.is_leased {
+                    monitor::believes(world, self.proc, self.arrived, self.asked_at.log());
+                }
                 self.turn(false, world)
             }
             At::Waits(until) => self.turn(world.now >= until, world),

@@ -40,6 +40,11 @@ pub(super) fn of(key: Key) -> Selector {
     Selector::Url { site: site(), host: HOST.to_owned(), path: PATHS[key].to_owned(), query: None }
 }
 
+/// The tag of an object: a purge by tag is found out only when the head of a fetch is there.
+pub(super) fn tag_of(key: Key) -> Selector {
+    Selector::Tag { site: site(), tag: Tag::new(&format!("k{key}")).expect("a good tag") }
+}
+
 /// A selector for an object, by a number.
 pub(super) fn selector(key: Key, by: u64) -> Selector {
     let tag = |text: &str| Selector::Tag { site: site(), tag: Tag::new(text).expect("a good tag") };
@@ -47,7 +52,7 @@ pub(super) fn selector(key: Key, by: u64) -> Selector {
     let prefix = |path: &str| Selector::Prefix { site: site(), host: HOST.to_owned(), path: path.to_owned() };
     match by % 16 {
         0..=3 => url(PATHS[key]),
-        4 | 5 => tag(&format!("k{key}")),
+        4 | 5 => tag_of(key),
         6 => tag("all"),
         7 => tag("odd"),
         8 | 9 => tag("season"),

@@ -371,6 +371,11 @@ impl World {
         (!running.is_empty()).then(|| running[self.roll(task, running.len() as u64) as usize])
     }
 
+    /// Whether faults have ended.
+    pub(super) fn is_calm(&self) -> bool {
+        self.monitor.calm_since.is_some()
+    }
+
     /// Whether a process may believe what it has stored, by the ground truth.
     pub(super) fn is_leased(&self, proc: ProcId) -> bool {
         let (process, node) = (&self.procs[proc], &self.nodes[self.procs[proc].node]);

@@ -59,6 +59,9 @@ impl Lease {
 
     /// Whether what is stored may be believed by a request whose head had arrived before `now` was read. To be asked for
     /// each request: whatever was found out earlier may be from before a long pause.
+    ///
+    /// A lease may just have come back, and with it purges that were proven before the request arrived. So what had been
+    /// applied when the request came (see [`crate::core::purge::Index::arrival`]) is to be looked at after this.
     pub fn holds(&self, now: BootTime) -> bool {
         now < self.ends
     }

@@ -174,7 +174,8 @@ impl Index {
     }
 
     /// What may be done with a response whose head, and so whose tags, have just arrived. `asked_at` is what had been
-    /// applied when the head of the request arrived that it is to answer.
+    /// applied when the head of the request had arrived that it is to answer; where the site asks for a lease, as looked
+    /// at after that (see [`crate::core::log::Lease::holds`]).
     pub fn arrival(&self, subject: &Subject, fence: Fence, asked_at: Fence) -> Arrival {
         match () {
             () if !self.selects_since(subject, fence) => Arrival::Valid,
