@@ -140,6 +140,7 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
         lag: None,
         lease_ms: None,
         ms: None,
+        connected: None,
     }));
     nodes
 }
@@ -155,6 +156,7 @@ fn of_member(member: &Member, snapshot: &Snapshot, home: &dyn LogHome, proven: b
         lag: applied.map(|at| at.lag(head)),
         lease_ms: home.lease_left(member).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
         ms,
+        connected: None,
     }
 }
 

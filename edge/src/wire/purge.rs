@@ -193,6 +193,9 @@ pub struct NodeReply {
     /// When that was known, in milliseconds since the home was asked; none if that was not waited for.
     #[serde(default)]
     pub ms: Option<f64>,
+    /// Whether its stream to the home is open; none if the home does not say.
+    #[serde(default)]
+    pub connected: Option<bool>,
 }
 
 /// The media type of an answer in lines, for who accepts it.
