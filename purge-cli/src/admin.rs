@@ -5,7 +5,7 @@ mod error;
 pub(crate) use error::printable;
 pub use error::{AdminError, Stage};
 
-use crate::clock::{Deadline, MAX_TIMEOUT};
+use crate::clock::Deadline;
 use bytes::{Bytes, BytesMut};
 use edge::wire::admin::Status;
 use edge::wire::backup;
@@ -111,13 +111,13 @@ impl AdminClient {
         exchange(addr, request, Deadline::after(self.timeout)).await?.read()
     }
 
-    /// `GET /log/backup` at the home's `addr`. Each piece is told as it comes.
+    /// `GET /log/backup` at the home's `addr`. Each piece is told as it comes, and has the timeout for itself.
     ///
     /// # Errors
-    /// [`AdminError`]: the home can't be reached, or refuses.
+    /// [`AdminError`]: the home can't be reached, falls silent, or refuses.
     pub async fn back_up(&self, addr: &str, token: &str, told: impl FnMut(&[u8]) + Send) -> Result<(), AdminError> {
         let request = request(Method::GET, backup::PATH, addr, Some(token), Bytes::new())?;
-        let answer = exchange_parts(addr, request, Deadline::after(MAX_TIMEOUT), Keep::Failures, told).await?;
+        let answer = exchange_parts(addr, request, Patience::Each(self.timeout), Keep::Failures, told).await?;
         if answer.status.is_success() { Ok(()) } else { Err(AdminError::from_reply(answer.status, &answer.body)) }
     }
 
@@ -152,7 +152,7 @@ impl AdminClient {
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(LINES_TYPE));
         let mut lines = Vec::new();
         let mut last = None;
-        let answer = exchange_parts(addr, request, deadline, Keep::All, |part| {
+        let answer = exchange_parts(addr, request, Patience::Whole(deadline), Keep::All, |part| {
             lines.extend_from_slice(part);
             while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = lines.drain(..=end).collect();
@@ -206,7 +206,7 @@ fn request(
 }
 
 async fn exchange(addr: &str, request: Request<Full<Bytes>>, deadline: Deadline) -> Result<Answer, AdminError> {
-    exchange_parts(addr, request, deadline, Keep::All, |_| {}).await
+    exchange_parts(addr, request, Patience::Whole(deadline), Keep::All, |_| {}).await
 }
 
 /// Which bodies are kept whole.
@@ -216,20 +216,38 @@ enum Keep {
     Failures,
 }
 
+/// For how long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    /// All of it must be there by then.
+    Whole(Deadline),
+    /// The connection, the head and each part of the body may take so long.
+    Each(Duration),
+}
+
+impl Patience {
+    /// Waits for the next step.
+    async fn wait<T>(self, addr: &str, stage: Stage, step: impl Future<Output = T>) -> Result<T, AdminError> {
+        let deadline = match self {
+            Self::Whole(deadline) => deadline,
+            Self::Each(span) => Deadline::after(span),
+        };
+        let late = |_| AdminError::Timeout { addr: addr.to_owned(), after: deadline.span(), stage };
+        timeout_at(deadline.at(), step).await.map_err(late)
+    }
+}
+
 /// Each part of the body is told as it comes.
 async fn exchange_parts(
     addr: &str,
     request: Request<Full<Bytes>>,
-    deadline: Deadline,
+    patience: Patience,
     keep: Keep,
     told: impl FnMut(&[u8]) + Send,
 ) -> Result<Answer, AdminError> {
-    let late = |stage| AdminError::Timeout { addr: addr.to_owned(), after: deadline.span(), stage };
-    let stream = timeout_at(deadline.at(), TcpStream::connect(addr))
-        .await
-        .map_err(|_| late(Stage::Connect))?
-        .map_err(|cause| AdminError::Unreachable { addr: addr.to_owned(), cause })?;
-    timeout_at(deadline.at(), talk(addr, stream, request, keep, told)).await.map_err(|_| late(Stage::Answer))?
+    let stream = patience.wait(addr, Stage::Connect, TcpStream::connect(addr)).await?;
+    let stream = stream.map_err(|cause| AdminError::Unreachable { addr: addr.to_owned(), cause })?;
+    talk(addr, stream, request, patience, keep, told).await
 }
 
 /// Sends the request and reads the answer. The connection lives as long as this future does, and no longer.
@@ -237,6 +255,7 @@ async fn talk(
     addr: &str,
     stream: TcpStream,
     request: Request<Full<Bytes>>,
+    patience: Patience,
     keep: Keep,
     mut told: impl FnMut(&[u8]) + Send,
 ) -> Result<Answer, AdminError> {
@@ -246,11 +265,11 @@ async fn talk(
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let exchange = pin!(async move {
-        let response = sender.send_request(request).await.map_err(broken)?;
+        let response = patience.wait(addr, Stage::Answer, sender.send_request(request)).await?.map_err(broken)?;
         let status = response.status();
         let mut incoming = response.into_body();
         let mut body = BytesMut::new();
-        while let Some(frame) = incoming.frame().await {
+        while let Some(frame) = patience.wait(addr, Stage::Answer, incoming.frame()).await? {
             let Ok(part) = frame.map_err(broken)?.into_data() else { continue };
             if (keep == Keep::All || !status.is_success()) && body.len() + part.len() > MAX_REPLY_BYTES {
                 return Err(AdminError::TooLarge { addr: addr.to_owned() });

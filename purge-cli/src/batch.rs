@@ -35,6 +35,21 @@ pub struct Manner {
     pub timeout: Duration,
 }
 
+/// What stands between the id of a purge and the number of one of its parts. No purge may have it in its own id: so what
+/// is another purge is not taken for a part.
+const PART: &str = "..";
+
+/// The id of a part of a purge that takes several requests, counted from 1. The last one has the purge's own id, so
+/// what is recorded under that is recorded whole.
+pub fn part_id(id: &str, number: usize) -> String {
+    format!("{id}{PART}{number}")
+}
+
+/// Whether this is the id of a part.
+pub fn is_part(id: &str) -> bool {
+    id.contains(PART)
+}
+
 impl Batches {
     /// Splits a purge into bodies of at most [`MAX_SELECTORS`] targets and [`MAX_BODY_BYTES`] bytes, in order. `None`
     /// if there are no targets. The last one alone is waited for: it is applied after the others.
@@ -53,8 +68,8 @@ impl Batches {
 
 /// A target that is larger than a body may be gets a body of its own, for the home to reject.
 fn split<'t>(targets: &'t [Target], manner: &Manner, max_targets: usize, max_bytes: usize) -> Vec<&'t [Target]> {
-    // The largest number that a batch could have.
-    let frame = batch(&[], manner, targets.len(), true).body.len();
+    // The largest number that a batch could have, and nobody waited for: the longest frame.
+    let frame = batch(&[], manner, targets.len(), false).body.len();
     let mut batches = Vec::new();
     let mut from = 0;
     let mut bytes = frame;
@@ -72,9 +87,9 @@ fn split<'t>(targets: &'t [Target], manner: &Manner, max_targets: usize, max_byt
     batches
 }
 
-/// The body of one part of a purge. Each has an id of its own, made from the purge's.
+/// The body of one part of a purge.
 fn batch(targets: &[Target], manner: &Manner, at: usize, is_last: bool) -> Batch {
-    let id = if at == 0 { manner.id.clone() } else { format!("{}.{at}", manner.id) };
+    let id = if is_last { manner.id.clone() } else { part_id(&manner.id, at + 1) };
     let request = PurgeRequest {
         targets: targets.to_vec(),
         mode: manner.mode,
@@ -111,13 +126,13 @@ mod tests {
 
     #[test]
     fn batches_keep_order_and_bounds() {
-        let frame = batch(&[], &manner(), 9, true).body.len();
+        let frame = batch(&[], &manner(), 9, false).body.len();
         let check = |all: &[&str], max_targets, room: usize, want: &[&[&str]]| {
             let (all, max_bytes) = (targets(all), frame + room);
             let parts = split(&all, &manner(), max_targets, max_bytes);
             assert_eq!(parts.iter().map(|part| hosts(part)).collect::<Vec<_>>(), want, "{max_targets} {room}");
             for (at, part) in parts.iter().enumerate() {
-                assert!(part.len() == 1 || batch(part, &manner(), at, true).body.len() <= max_bytes);
+                assert!(part.len() == 1 || batch(part, &manner(), at, false).body.len() <= max_bytes);
             }
         };
         check(&[], 2, 1000, &[]);
@@ -136,8 +151,8 @@ mod tests {
         let batches = Batches::new(&many, &manner()).expect("there are targets");
         let read = |batch: &Batch| serde_json::from_slice::<PurgeRequest>(&batch.body).expect("a purge request");
         let (first, last) = (read(&batches.first), read(&batches.rest[0]));
-        assert_eq!((first.id.as_deref(), first.wait, first.targets.len()), (Some("i"), Wait::None, MAX_SELECTORS));
-        assert_eq!((last.id.as_deref(), last.wait, last.targets.len()), (Some("i.1"), Wait::All, 1));
+        assert_eq!((first.id.as_deref(), first.wait, first.targets.len()), (Some("i..1"), Wait::None, MAX_SELECTORS));
+        assert_eq!((last.id.as_deref(), last.wait, last.targets.len()), (Some("i"), Wait::All, 1));
         assert_eq!((last.mode, last.timeout_ms), (Mode::Soft, Some(10_000)));
     }
 

@@ -3,8 +3,14 @@
 use edge::core::time::Timestamp;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Longest timeout of a node; longer ones are cut to it. No purge is worth a longer wait.
+/// Longest timeout. No purge is worth a longer wait.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// What the home's answer may take beyond the time for which the home waits.
+pub const ANSWER: Duration = Duration::from_secs(5);
+
+/// Longest wait for an answer; longer ones are cut to it.
+const MAX_WAIT: Duration = MAX_TIMEOUT.saturating_add(ANSWER);
 
 /// The monotonic clock: for durations.
 #[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
@@ -27,9 +33,9 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// From now on, `span` (at most [`MAX_TIMEOUT`]).
+    /// From now on, `span`, but at most [`MAX_TIMEOUT`] and [`ANSWER`] together.
     pub fn after(span: Duration) -> Self {
-        let span = span.min(MAX_TIMEOUT);
+        let span = span.min(MAX_WAIT);
         Self { at: now() + span, span }
     }
 

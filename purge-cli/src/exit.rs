@@ -5,28 +5,28 @@ use std::process::ExitCode;
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Every node has applied the purge (or it is recorded, where that was asked for).
-    Proven,
+    /// What was asked for is done. Of a hard purge that all nodes were waited for: it is proven.
+    Success,
     /// Something else went wrong.
     Error,
     /// Wrong usage: nothing was sent.
     Usage,
-    /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason.
+    /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason. Or not all of it is.
     Partial,
     /// The home did not accept the token, the token may not purge this or not so much, or the id is another purge's.
     Refused,
-    /// The home did not answer in time: whether it has recorded the purge is not known.
+    /// The home did not answer in time: what was asked for may or may not be done.
     Timeout,
 }
 
 impl Exit {
     /// All of them, by number.
-    pub const ALL: [Self; 6] = [Self::Proven, Self::Error, Self::Usage, Self::Partial, Self::Refused, Self::Timeout];
+    pub const ALL: [Self; 6] = [Self::Success, Self::Error, Self::Usage, Self::Partial, Self::Refused, Self::Timeout];
 
     /// The number that the shell sees.
     pub const fn code(self) -> u8 {
         match self {
-            Self::Proven => 0,
+            Self::Success => 0,
             Self::Error => 1,
             Self::Usage => 2,
             Self::Partial => 3,
@@ -38,17 +38,24 @@ impl Exit {
     /// What it means, in one line.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Proven => "proven: no node serves what was purged (with --wait none: accepted, and nothing more)",
+            Self::Success => {
+                "proven: no node serves what was purged. With --soft or --wait none: accepted, and no more than that"
+            }
             Self::Error => {
-                "the fleet file, the token, the list or the purge log's home can't be used, or the report \
-                            can't be written"
+                "the fleet file, the token, the list or the purge log's home can't be used, or the report can't be written"
             }
-            Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or `all` not confirmed",
-            Self::Partial => "recorded, but some nodes have not acknowledged it in time; each is named with the reason",
+            Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or what asks was not confirmed",
+            Self::Partial => {
+                "recorded, but not acknowledged in time by all nodes, each of which is named, or not recorded whole"
+            }
             Self::Refused => {
-                "the home refused it, and nothing has changed: 401 or 403 the token, 409 the id is used, 429 over quota"
+                "refused by the home: 401 or 403 the token, 409 the id is used, 429 over quota; of several batches those \
+                 before may be recorded"
             }
-            Self::Timeout => "the home did not answer in time: the same --id can be sent again",
+            Self::Timeout => {
+                "no answer of the home in time: it may or may not be recorded; status ID tells, and the same --id may be \
+                 sent again"
+            }
         }
     }
 }

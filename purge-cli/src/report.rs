@@ -8,11 +8,13 @@ pub use json::JsonReport;
 use crate::admin::printable;
 use crate::batch::Manner;
 use crate::exit::Exit;
-use crate::fanout::{HomeError, Member, NodeOutcome, Outcome};
+use crate::fanout::News;
+use crate::outcome::{Member, NodeOutcome, Outcome, all_nodes};
 use crate::target::Targets;
+use crate::token::Origin;
 use anstyle::{AnsiColor, Style};
 use edge::config::{Fleet, Role};
-use edge::wire::purge::{Mode, Wait};
+use edge::wire::purge::{Mode, PurgeReply, Wait};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::io::Write;
@@ -20,29 +22,50 @@ use std::time::Duration;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// The report for people. A stream that is closed early (`| head -1`) does not change how the run ends.
-pub struct TextReport<O, E> {
-    out: O,
+pub struct TextReport<'m, O, E> {
+    out: Option<O>,
     err: E,
     quiet: bool,
+    manner: &'m Manner,
     pop_width: usize,
     node_width: usize,
     told: BTreeSet<(String, Option<String>)>,
 }
 
-impl<O: Write, E: Write> TextReport<O, E> {
-    /// A report on the nodes of `fleet`. If `quiet`, nothing goes to `out`.
-    pub fn new(out: O, err: E, quiet: bool, fleet: &Fleet) -> Self {
+impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
+    /// A report on the nodes of `fleet`. Without an `out`, only what goes to `err` is said; if `quiet`, only what went wrong.
+    pub fn new(out: Option<O>, err: E, quiet: bool, fleet: &Fleet, manner: &'m Manner) -> Self {
         let width = |name: fn(&Fleet) -> Option<usize>| name(fleet).unwrap_or(0);
         Self {
-            out,
+            out: out.filter(|_| !quiet),
             err,
             quiet,
+            manner,
             pop_width: width(|fleet| fleet.pops.iter().map(|pop| pop.id.as_str().len()).max()),
             node_width: width(|fleet| fleet.nodes().map(|(_, node)| node.id.as_str().len()).max()),
             told: BTreeSet::new(),
+        }
+    }
+
+    /// What is told while the purge is on its way. Where it is recorded, and by which id it is known, is said before the
+    /// wait: who breaks it off can ask for the rest later.
+    pub fn news(&mut self, news: &News<'_>) {
+        match news {
+            News::Node(node) => self.node(node),
+            News::Recorded { .. } if self.quiet => {}
+            News::Recorded { position, batch, batches, waits_for } => {
+                let part = if *batches == 1 { String::new() } else { format!(", batch {batch} of {batches}") };
+                let wait = match waits_for {
+                    0 => String::new(),
+                    1 => "; waiting for 1 node".to_owned(),
+                    more => format!("; waiting for {more} nodes"),
+                };
+                let _ = writeln!(self.err, "recorded at {position}{part}, id {}{wait}", self.manner.id);
+            }
         }
     }
 
@@ -52,8 +75,8 @@ impl<O: Write, E: Write> TextReport<O, E> {
         let (pop, role) = (pop.as_deref().unwrap_or("?"), role.map_or("?", Role::as_str));
         let (pop_width, node_width) = (self.pop_width, self.node_width);
         let columns = format!("{pop:pop_width$}  {node:node_width$}  {role:6}");
-        match &outcome.result {
-            Ok(reply) if !self.quiet && self.told.insert((node.clone(), reply.boot_id.clone())) => {
+        match (&outcome.result, &mut self.out) {
+            (Ok(reply), Some(out)) if self.told.insert((node.clone(), reply.boot_id.clone())) => {
                 let state = match (&reply.boot_id, &reply.applied) {
                     (None, _) => "does not run".to_owned(),
                     (Some(_), Some(applied)) => format!("at {}", printable(applied)),
@@ -65,57 +88,57 @@ impl<O: Write, E: Write> TextReport<O, E> {
                     }
                     _ => state,
                 };
-                let _ = writeln!(self.out, "{GOOD}ok{GOOD:#}        {columns}  {state}");
-                let _ = self.out.flush();
+                let _ = writeln!(out, "{GOOD}ok{GOOD:#}        {columns}  {state}");
+                let _ = out.flush();
             }
-            Ok(_) => {}
-            Err(error) => {
-                let _ = writeln!(self.err, "{BAD}unproven{BAD:#}  {columns}  {error}");
+            (Ok(_), _) => {}
+            (Err(error), _) => {
+                let word = if self.manner.mode == Mode::Hard { "unproven" } else { "behind" };
+                let _ = writeln!(self.err, "{BAD}{word:8}{BAD:#}  {columns}  {error}");
             }
         }
     }
 
-    /// The summary. `token_origin` is told if the home refused the token.
-    pub fn summary(&mut self, targets: &Targets, manner: &Manner, outcome: &Outcome, token_origin: &str) {
-        let took = Took(outcome.elapsed);
-        let done = match manner.mode {
-            Mode::Hard => format!("purge of {targets}"),
-            Mode::Soft => format!("soft purge of {targets}"),
+    /// The summary. `token` is where the token came from that the home may have refused.
+    pub fn summary(&mut self, targets: &Targets, outcome: &Outcome, token: &Origin) {
+        let _ = match &outcome.reply {
+            Ok(reply) => self.recorded(targets, reply, outcome),
+            Err(_) => self.failed(outcome, token),
         };
-        let reply = match &outcome.reply {
-            Ok(reply) => reply,
-            Err(error) => {
-                let _ = self.not_recorded(error, &manner.id, token_origin);
-                return;
-            }
-        };
-        let position = printable(&reply.position);
-        let again = if reply.is_new { "" } else { " (recorded before)" };
-        let all = outcome.nodes.len();
-        let nodes = if all == 1 { "node" } else { "nodes" };
-        let _ = match outcome.exit() {
-            Exit::Proven if self.quiet => Ok(()),
-            Exit::Proven if manner.wait == Wait::None => {
-                writeln!(
-                    self.out,
-                    "accepted: {done} is recorded at {position}{again} in {took}; no node was waited for"
-                )
-            }
-            Exit::Proven => {
-                writeln!(self.out, "proven: {done} at {position}{again} is applied on {all} {nodes} in {took}")
-            }
-            _ => {
-                let proven = outcome.proven();
-                let done = format!("{done} at {position}{again} is proven on only {proven} of {all} {nodes} in {took}");
-                self.unproven(&done, outcome)
-            }
-        };
-        let _ = self.out.flush();
     }
 
-    fn unproven(&mut self, done: &str, outcome: &Outcome) -> std::io::Result<()> {
+    fn recorded(&mut self, targets: &Targets, reply: &PurgeReply, outcome: &Outcome) -> std::io::Result<()> {
+        let Manner { mode, wait, .. } = self.manner;
+        let took = Took(outcome.elapsed);
+        let soft = if *mode == Mode::Soft { "soft " } else { "" };
+        let position = printable(&reply.position);
+        let again = if reply.is_new { "" } else { " (recorded before)" };
+        let (all, applied) = (outcome.nodes.len(), outcome.applied());
+        let nodes = if all == 1 { "node" } else { "nodes" };
+        let done = format!("{soft}purge of {targets} at {position}{again}");
+        if outcome.exit() != Exit::Success {
+            let (how, harm) = match mode {
+                Mode::Hard => ("is proven on", "may still serve what they had before"),
+                Mode::Soft => ("is applied by", "may still serve what they had before as fresh"),
+            };
+            let done = format!("{done} {how} only {applied} of {all} {nodes} in {took}; the others {harm}");
+            return self.unproven(&done, &position, outcome);
+        }
+        let Some(out) = &mut self.out else { return Ok(()) };
+        match (mode, wait) {
+            (_, Wait::None) => {
+                let done = format!("{soft}purge of {targets} is recorded at {position}{again}");
+                writeln!(out, "accepted: {done} in {took}; no node was waited for")?;
+            }
+            (Mode::Soft, Wait::All) => writeln!(out, "accepted: {done} is applied by {} in {took}", all_nodes(all))?,
+            (Mode::Hard, Wait::All) => writeln!(out, "proven: {done} is applied on {all} {nodes} in {took}")?,
+        }
+        out.flush()
+    }
+
+    fn unproven(&mut self, done: &str, position: &str, outcome: &Outcome) -> std::io::Result<()> {
         let err = &mut self.err;
-        writeln!(err, "{BAD}error{BAD:#}: {done}; the others may still serve what they had before")?;
+        writeln!(err, "{BAD}error{BAD:#}: {done}")?;
         let pop_of = |member: &Member| member.pop.clone().unwrap_or_else(|| "no PoP of this fleet file".to_owned());
         for (pop, nodes) in grouped(outcome.failures().map(|(member, _)| (pop_of(member), member))) {
             writeln!(err, "    not in {pop}: {nodes}")?;
@@ -123,23 +146,22 @@ impl<O: Write, E: Write> TextReport<O, E> {
         for (hint, nodes) in grouped(outcome.failures().map(|(member, error)| (error.hint().to_owned(), member))) {
             writeln!(err, "    {HINT}hint{HINT:#}: {nodes}: {hint}")?;
         }
+        let tells = match self.manner.mode {
+            Mode::Hard => "whether it is proven by now",
+            Mode::Soft => "whether all have applied it by now",
+        };
         writeln!(
             err,
-            "    {HINT}hint{HINT:#}: they apply it as soon as they reach the home; run the same command again to see"
+            "    {HINT}hint{HINT:#}: they apply it as soon as they reach the home; `purge-cli status {position}` tells {tells}"
         )
     }
 
-    fn not_recorded(&mut self, error: &HomeError, id: &str, token_origin: &str) -> std::io::Result<()> {
-        let err = &mut self.err;
-        writeln!(err, "{BAD}error{BAD:#}: {error}")?;
-        if error.batches_recorded > 0 {
-            writeln!(err, "    batches recorded before: {}", error.batches_recorded)?;
+    fn failed(&mut self, outcome: &Outcome, token: &Origin) -> std::io::Result<()> {
+        writeln!(self.err, "{BAD}error{BAD:#}: {}", outcome.failure().unwrap_or_default())?;
+        for hint in outcome.hints(&self.manner.id, token) {
+            writeln!(self.err, "    {HINT}hint{HINT:#}: {hint}")?;
         }
-        writeln!(err, "    {HINT}hint{HINT:#}: {}", error.error.hint())?;
-        if error.error.is_about_token() {
-            writeln!(err, "    {HINT}hint{HINT:#}: the token was taken from {token_origin}")?;
-        }
-        writeln!(err, "    {HINT}hint{HINT:#}: then run the same command again, with --id {id}: it is recorded once")
+        Ok(())
     }
 }
 
@@ -176,10 +198,10 @@ impl Display for Took {
 mod tests {
     use super::*;
     use crate::admin::AdminError;
-    use crate::fanout::{NodeError, outcomes};
+    use crate::outcome::{HomeError, NodeError, outcomes};
     use edge::config::Fleet;
     use edge::wire::admin::ErrorReply;
-    use edge::wire::purge::{NodeReply, PurgeReply};
+    use edge::wire::purge::NodeReply;
     use std::path::Path;
 
     const FLEET: &str = r#"
@@ -212,6 +234,7 @@ mod tests {
                 lag: None,
                 lease_ms: None,
                 ms: proven.then_some(31.0),
+                connected: None,
             })
             .collect();
         let reply = PurgeReply {
@@ -223,7 +246,9 @@ mod tests {
             proven: proven == [true; 3],
             nodes: nodes.clone(),
         };
-        Outcome { nodes: outcomes(fleet, &nodes), reply: Ok(reply), elapsed: Duration::from_millis(31) }
+        let positions = vec!["1.7".to_owned()];
+        let (nodes, elapsed) = (outcomes(fleet, &nodes), Duration::from_millis(31));
+        Outcome { reply: Ok(reply), positions, batches: 1, nodes, elapsed }
     }
 
     fn check(quiet: bool, mode: Mode, wait: Wait, outcome: impl Fn(&Fleet) -> Outcome, out: &str, err: &str) {
@@ -231,12 +256,12 @@ mod tests {
         let outcome = outcome(&fleet);
         let (mut got_out, mut got_err) = (Vec::new(), Vec::new());
         let plain = |stream| anstream::StripStream::new(stream);
-        let mut report = TextReport::new(plain(&mut got_out), plain(&mut got_err), quiet, &fleet);
+        let manner = Manner { mode, id: "v41".to_owned(), wait, timeout: Duration::from_secs(10) };
+        let mut report = TextReport::new(Some(plain(&mut got_out)), plain(&mut got_err), quiet, &fleet, &manner);
         for node in &outcome.nodes {
             report.node(node);
         }
-        let manner = Manner { mode, id: "v41".to_owned(), wait, timeout: Duration::from_secs(10) };
-        report.summary(&Targets::everything(), &manner, &outcome, "a file");
+        report.summary(&Targets::everything(), &outcome, &Origin::named_env("T"));
         assert_eq!(String::from_utf8_lossy(&got_out), out);
         assert_eq!(String::from_utf8_lossy(&got_err), err);
     }
@@ -247,10 +272,9 @@ mod tests {
         let lines = "ok        shield-fra  shield-1  shield  at 1.7 after 31 ms\n\
                      ok        sin         sin-1     edge    at 1.7 after 31 ms\n\
                      ok        sin         sin-2     edge    at 1.7 after 31 ms\n";
-        let done = "at 1.7 is applied on 3 nodes in 31 ms\n";
-        let hard = format!("{lines}proven: purge of everything {done}");
+        let hard = format!("{lines}proven: purge of everything at 1.7 is applied on 3 nodes in 31 ms\n");
         check(false, Mode::Hard, Wait::All, all, &hard, "");
-        let soft = format!("{lines}proven: soft purge of everything {done}");
+        let soft = format!("{lines}accepted: soft purge of everything at 1.7 is applied by all 3 nodes in 31 ms\n");
         check(false, Mode::Soft, Wait::All, all, &soft, "");
         check(true, Mode::Hard, Wait::All, all, "", "");
         let accepted = "accepted: purge of everything is recorded at 1.7 in 31 ms; no node was waited for\n";
@@ -259,18 +283,25 @@ mod tests {
 
     #[test]
     fn a_purge_that_is_not_proven_everywhere() {
+        let some = |fleet: &Fleet| outcome(fleet, [true, false, false]);
         let why = "has not acknowledged it in time; the last that it acknowledged is 1.5";
+        let hint = NodeError::Unproven { applied: None }.hint();
         let err = format!(
             "unproven  sin         sin-1     edge    {why}\n\
              unproven  sin         sin-2     edge    {why}\n\
              error: purge of everything at 1.7 is proven on only 1 of 3 nodes in 31 ms; the others may still serve what \
              they had before\n    \
              not in sin: sin-1, sin-2\n    \
-             hint: sin-1, sin-2: {}\n    \
-             hint: they apply it as soon as they reach the home; run the same command again to see\n",
-            NodeError::Unproven { applied: None }.hint()
+             hint: sin-1, sin-2: {hint}\n    \
+             hint: they apply it as soon as they reach the home; `purge-cli status 1.7` tells whether it is proven by now\n"
         );
-        check(true, Mode::Hard, Wait::All, |fleet| outcome(fleet, [true, false, false]), "", &err);
+        check(true, Mode::Hard, Wait::All, some, "", &err);
+        let soft = err.replace("unproven  ", "behind    ").replace("purge of everything", "soft purge of everything");
+        let soft =
+            soft.replace("is proven on only", "is applied by only").replace("had before\n", "had before as fresh\n");
+        let soft = soft.replace("it is proven by now", "all have applied it by now");
+        assert!(!soft.contains("proven"), "{soft}");
+        check(true, Mode::Soft, Wait::All, some, "", &soft);
     }
 
     #[test]
@@ -278,14 +309,33 @@ mod tests {
         let refused = |_: &Fleet| {
             let said = ErrorReply { error: "not yours".to_owned(), hint: Some("ask".to_owned()) };
             let error = AdminError::Forbidden(said);
-            let error = HomeError { home: "shield-1".to_owned(), error, batches_recorded: 0 };
-            Outcome { reply: Err(error), nodes: Vec::new(), elapsed: Duration::ZERO }
+            let reply = Err(HomeError { home: "shield-1".to_owned(), error, may_be_recorded: false });
+            Outcome { reply, positions: Vec::new(), batches: 1, nodes: Vec::new(), elapsed: Duration::ZERO }
         };
-        let err = "error: shield-1, the home of the purge log, has not recorded the purge: 403: not yours\n    \
-                   hint: ask\n    \
-                   hint: the token was taken from a file\n    \
-                   hint: then run the same command again, with --id v41: it is recorded once\n";
-        check(true, Mode::Hard, Wait::All, refused, "", err);
+        let err = format!(
+            "error: shield-1, the home of the purge log, has not recorded the purge: 403: not yours\n    \
+             hint: ask\n    \
+             hint: {}\n    \
+             hint: the same command with --id v41 may be sent again within 24 hours: it is recorded once\n",
+            Origin::named_env("T").advice()
+        );
+        check(true, Mode::Hard, Wait::All, refused, "", &err);
+    }
+
+    #[test]
+    fn where_it_is_recorded_is_told_before_the_wait() {
+        let fleet = Fleet::parse(FLEET, "fleet.toml", Path::new("")).expect("a fleet");
+        let manner = Manner { mode: Mode::Hard, id: "v41".to_owned(), wait: Wait::All, timeout: Duration::ZERO };
+        let check = |quiet, batch, batches, waits_for, want: &str| {
+            let mut err = Vec::new();
+            let mut report = TextReport::new(None::<Vec<u8>>, &mut err, quiet, &fleet, &manner);
+            report.news(&News::Recorded { position: "1.7", batch, batches, waits_for });
+            assert_eq!(String::from_utf8_lossy(&err), want);
+        };
+        check(false, 1, 1, 3, "recorded at 1.7, id v41; waiting for 3 nodes\n");
+        check(false, 1, 2, 0, "recorded at 1.7, batch 1 of 2, id v41\n");
+        check(false, 2, 2, 1, "recorded at 1.7, batch 2 of 2, id v41; waiting for 1 node\n");
+        check(true, 1, 1, 3, "");
     }
 
     #[test]

@@ -175,6 +175,12 @@ impl Targets {
     }
 }
 
+/// The words that end in a star as patterns elsewhere do: it is taken literally here.
+pub fn taken_literally(kind: Kind, words: &[Word]) -> impl Iterator<Item = &Word> {
+    let takes_urls = matches!(kind, Kind::Url | Kind::Prefix);
+    words.iter().filter(move |word| takes_urls && word.text.ends_with("/*"))
+}
+
 enum Wrong {
     /// The site of the tags is not known.
     Site,
@@ -351,6 +357,22 @@ mod tests {
         check(Kind::Url, "https://shop.example.com/", Err("no site has the host \"shop.example.com\""));
         let long = format!("https://docs.example.com/{}", "x".repeat(MAX_TARGET_BYTES));
         check(Kind::Url, &long, Err("is longer than 65536 bytes"));
+    }
+
+    #[test]
+    fn stars() {
+        let words =
+            words(&["https://docs.example.com/*", "https://docs.example.com/a*", "https://docs.example.com/*/b"]);
+        let check = |kind, want: &[&str]| {
+            assert_eq!(
+                taken_literally(kind, &words).map(|word| word.text.as_str()).collect::<Vec<_>>(),
+                want,
+                "{kind:?}"
+            );
+        };
+        check(Kind::Url, &["https://docs.example.com/*"]);
+        check(Kind::Prefix, &["https://docs.example.com/*"]);
+        check(Kind::Tag, &[]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::admin::bearer;
 use crate::clock;
 use crate::target::Scope;
 use edge::config::{Fleet, SecretError, SecretSource, TokenRole, TokenSpec};
+use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -36,15 +37,100 @@ pub struct Token {
     /// What is sent.
     pub secret: String,
     /// Where it was found, for messages.
-    pub origin: String,
+    pub origin: Origin,
+}
+
+/// Where a token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    source: SecretSource,
+    by: By,
+}
+
+/// Why it was looked for there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum By {
+    /// `--token-env` or `--token-file` says so.
+    Option,
+    /// It is [`DEFAULT_ENV`].
+    Default,
+    /// The fleet file's token of this name says so.
+    Fleet(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            SecretSource::Env(name) => write!(f, "the environment variable {name}")?,
+            SecretSource::File(path) => write!(f, "the file {}", path.display())?,
+        }
+        match (&self.by, &self.source) {
+            (By::Option, SecretSource::Env(_)) => f.write_str(", as --token-env says"),
+            (By::Option, SecretSource::File(_)) => f.write_str(", as --token-file says"),
+            (By::Default, _) => Ok(()),
+            (By::Fleet(id), _) => write!(f, ", as the fleet file says of token {id}"),
+        }
+    }
+}
+
+impl Origin {
+    /// The variable that `--token-env` names.
+    pub fn named_env(name: &str) -> Self {
+        Self { source: SecretSource::Env(name.to_owned()), by: By::Option }
+    }
+
+    /// What to do if the home doesn't accept it.
+    pub fn advice(&self) -> String {
+        let other = match (&self.by, &self.source) {
+            (By::Option, SecretSource::Env(name)) => {
+                format!("set {name} to another token's secret, or name another variable with --token-env")
+            }
+            (By::Option, SecretSource::File(_)) => {
+                "write another token's secret there, or name another file with --token-file".to_owned()
+            }
+            (By::Default, _) => format!(
+                "set {DEFAULT_ENV} to another token's secret, or unset it to have the fleet file's tokens looked for"
+            ),
+            (By::Fleet(_), _) => {
+                "give this program and the home the same fleet file and secrets, or name another token \
+                                  with --token-env or --token-file"
+                    .to_owned()
+            }
+        };
+        format!("the token is from {self}: {other}")
+    }
+
+    /// What to do if it can't be had.
+    fn remedy(&self, cause: &SecretError) -> &'static str {
+        match (cause, &self.by) {
+            (SecretError::TooShort(_), _) => "`openssl rand -hex 32` makes a good one; the home must have the same",
+            (_, By::Option) if matches!(self.source, SecretSource::Env(_)) => {
+                "export it, or name another variable with --token-env"
+            }
+            (_, By::Option) => "it must hold the secret and be readable by this user; --token-file names another one",
+            (_, By::Default | By::Fleet(_)) => "export it, or name its place with --token-env or --token-file",
+        }
+    }
+
+    fn fetch(self) -> Result<Token, TokenError> {
+        match self.source.fetch() {
+            Ok(secret) => Ok(Token { secret, origin: self }),
+            Err(cause) => Err(TokenError::NotThere { origin: self, cause }),
+        }
+    }
 }
 
 /// No token.
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// It is not where it was said to be.
-    #[error("no token: {0}")]
-    NotThere(#[from] SecretError),
+    #[error("no token: {}\n    hint: {}", plain(cause), origin.remedy(cause))]
+    NotThere {
+        /// Where that is.
+        origin: Origin,
+        /// What is wrong there.
+        cause: SecretError,
+    },
     /// It is nowhere.
     #[error("no token: {DEFAULT_ENV} is not set, and the fleet file leads to none{}\n    hint: export {DEFAULT_ENV}, or name its place with --token-env or --token-file", listed(.0))]
     Nowhere(Vec<String>),
@@ -52,7 +138,19 @@ pub enum TokenError {
     #[error(
         "the token from {0} has a character that no HTTP field may have\n    hint: a token is made of visible ASCII characters"
     )]
-    NotSendable(String),
+    NotSendable(Origin),
+}
+
+/// What is wrong, without what to do.
+fn plain(cause: &SecretError) -> String {
+    match cause {
+        SecretError::NoEnv(name) => format!("the environment variable {name} is not set"),
+        SecretError::NoFile { path, cause } => format!("{}: can't be read: {cause}", path.display()),
+        SecretError::TooShort(_) => {
+            let text = cause.to_string();
+            text.split_once("; hint: ").map_or(text.as_str(), |(what, _)| what).to_owned()
+        }
+    }
 }
 
 fn listed(tried: &[String]) -> String {
@@ -71,32 +169,24 @@ fn listed(tried: &[String]) -> String {
 /// [`TokenError`]: there is none, and where it was looked for.
 pub fn find(place: &TokenPlace, fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
     let token = match place {
-        TokenPlace::Named(source) => fetch(source)?,
+        TokenPlace::Named(source) => Origin { source: source.clone(), by: By::Option }.fetch()?,
         TokenPlace::Anywhere if std::env::var_os(DEFAULT_ENV).is_some() => {
-            fetch(&SecretSource::Env(DEFAULT_ENV.to_owned()))?
+            Origin { source: SecretSource::Env(DEFAULT_ENV.to_owned()), by: By::Default }.fetch()?
         }
         TokenPlace::Anywhere => of_fleet(fleet, scope)?,
     };
     if bearer(&token.secret).is_none() { Err(TokenError::NotSendable(token.origin)) } else { Ok(token) }
 }
 
-fn fetch(source: &SecretSource) -> Result<Token, SecretError> {
-    let origin = match source {
-        SecretSource::Env(name) => format!("the environment variable {name}"),
-        SecretSource::File(path) => path.display().to_string(),
-    };
-    Ok(Token { secret: source.fetch()?, origin })
-}
-
 fn of_fleet(fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
     let mut tried = Vec::new();
     for spec in by_right(&fleet.tokens, scope) {
-        match fetch(&spec.secret) {
-            Ok(token) => {
-                let origin = format!("{} (the fleet file's token {})", token.origin, spec.id);
-                return Ok(Token { origin, ..token });
+        match spec.secret.fetch() {
+            Ok(secret) => {
+                let origin = Origin { source: spec.secret.clone(), by: By::Fleet(spec.id.to_string()) };
+                return Ok(Token { secret, origin });
             }
-            Err(error) => tried.push(format!("token {}: {error}", spec.id)),
+            Err(cause) => tried.push(format!("token {}: {}", spec.id, plain(&cause))),
         }
     }
     Err(TokenError::Nowhere(tried))
@@ -149,6 +239,40 @@ mod tests {
         check(Scope::Sites(sites(&["docs"])), &["docs", "both", "admin"]);
         check(Scope::Sites(sites(&["docs", "shop"])), &["both", "admin", "docs"]);
         check(Scope::Everything, &["admin", "docs", "both"]);
+    }
+
+    #[test]
+    fn advice_fits_where_the_token_is_from() {
+        let env = |name: &str| SecretSource::Env(name.to_owned());
+        for (source, by, want) in [
+            (
+                env("MINE"),
+                By::Option,
+                "the token is from the environment variable MINE, as --token-env says: set MINE to another token's secret, \
+                 or name another variable with --token-env",
+            ),
+            (
+                SecretSource::File("mine".into()),
+                By::Option,
+                "the token is from the file mine, as --token-file says: write another token's secret there, or name \
+                 another file with --token-file",
+            ),
+            (
+                env(DEFAULT_ENV),
+                By::Default,
+                "the token is from the environment variable TIDEWALL_TOKEN: set TIDEWALL_TOKEN to another token's secret, \
+                 or unset it to have the fleet file's tokens looked for",
+            ),
+            (
+                env("DEPLOY"),
+                By::Fleet("deploy".to_owned()),
+                "the token is from the environment variable DEPLOY, as the fleet file says of token deploy: give this \
+                 program and the home the same fleet file and secrets, or name another token with --token-env or \
+                 --token-file",
+            ),
+        ] {
+            assert_eq!(Origin { source, by }.advice(), want);
+        }
     }
 
     #[test]

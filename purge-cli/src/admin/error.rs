@@ -57,7 +57,7 @@ pub enum AdminError {
         cause: hyper::Error,
     },
     /// 401: the node doesn't know the token.
-    #[error("401: the token is not accepted: {}", .0.error)]
+    #[error("401: {}", .0.error)]
     Unauthorized(ErrorReply),
     /// 403: the token does not allow it.
     #[error("403: {}", .0.error)]
@@ -111,7 +111,7 @@ pub enum AdminError {
 
 impl AdminError {
     /// The error that a response without success stands for.
-    pub(super) fn from_reply(status: StatusCode, body: &[u8]) -> Self {
+    pub(crate) fn from_reply(status: StatusCode, body: &[u8]) -> Self {
         let reply = read_reply(status, body);
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized(reply),
@@ -158,9 +158,43 @@ impl AdminError {
         matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
     }
 
-    /// Whether the time was up.
-    pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Timeout { .. })
+    /// Whether there was no answer: the time was up, or the connection broke off.
+    pub const fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::BrokenOff { .. })
+    }
+
+    /// Whether what was asked for may have been done all the same: the request may have arrived, and no answer says that
+    /// nothing came of it.
+    pub const fn leaves_open(&self) -> bool {
+        match self {
+            Self::Timeout { stage: Stage::Answer, .. }
+            | Self::BrokenOff { .. }
+            | Self::Failing { .. }
+            | Self::TooLarge { .. }
+            | Self::NotUnderstood { .. } => true,
+            Self::Timeout { stage: Stage::Connect, .. }
+            | Self::Unreachable { .. }
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::BadAddress { .. }
+            | Self::BadPath { .. }
+            | Self::BadToken => false,
+        }
+    }
+
+    /// Whether the same request may be taken another time, when something outside of it has changed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Rejected { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::BadAddress { .. } | Self::BadPath { .. } | Self::BadToken => false,
+            _ => true,
+        }
+    }
+
+    /// Whether there is nothing by that name.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Rejected { status, .. } if *status == StatusCode::NOT_FOUND)
     }
 
     /// What to do. The node's own word, if it has one.
@@ -183,7 +217,7 @@ impl AdminError {
                 "look at the node's log; a slow node may need a longer timeout"
             }
             Self::BrokenOff { .. } => "the node may be restarting; is its admin address that of a Tidewall node?",
-            Self::Unauthorized(_) => "use the secret of a token that the node's fleet file names",
+            Self::Unauthorized(_) => "it must be the secret of a token that the home's fleet file names",
             Self::Forbidden(_) => "use a token with role = \"admin\", or role = \"purge\" for all these sites",
             Self::Rejected { .. } => "do this program, the node and their fleet files fit together?",
             Self::Failing { .. } => "look at the node's log",
@@ -242,9 +276,31 @@ mod tests {
         check(403, b"no\x1b[2J", "403: no [2J", own);
         check(500, b"", "500: Internal Server Error", "look at the node's log");
         check(599, b" ", "599: no reason given", "look at the node's log");
+        let whose = "it is none of [[tokens]] in the node's fleet file";
+        let unknown = format!(r#"{{"error":"the token is not accepted","hint":"{whose}"}}"#);
+        check(401, unknown.as_bytes(), "401: the token is not accepted", whose);
         let long = "x".repeat(MAX_SHOWN_CHARS + 1);
         let cut = format!("500: {}…", "x".repeat(MAX_SHOWN_CHARS));
         check(500, long.as_bytes(), &cut, "look at the node's log");
+    }
+
+    #[test]
+    fn what_may_have_been_done() {
+        let answered = |status: u16| AdminError::from_reply(StatusCode::from_u16(status).expect("a status"), b"");
+        let late = |stage| AdminError::Timeout { addr: "a".into(), after: Duration::ZERO, stage };
+        for (error, open, may_pass) in [
+            (late(Stage::Connect), false, true),
+            (late(Stage::Answer), true, true),
+            (answered(401), false, true),
+            (answered(400), false, false),
+            (answered(409), false, false),
+            (answered(429), false, true),
+            (answered(503), true, true),
+            (AdminError::NotUnderstood { addr: "a".into(), what: "x".into() }, true, true),
+            (AdminError::BadToken, false, false),
+        ] {
+            assert_eq!((error.leaves_open(), error.may_pass()), (open, may_pass), "{error}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crate::batch::Manner;
 use crate::exit::Exit;
-use crate::fanout::{NodeError, NodeOutcome, Outcome};
+use crate::outcome::{NodeError, NodeOutcome, Outcome, State};
 use crate::target::Targets;
+use crate::token::Origin;
 use edge::config::Role;
 use edge::wire::purge::{Mode, Target, Wait};
 use serde::Serialize;
@@ -15,14 +16,23 @@ pub struct JsonReport<'r> {
     /// Whether what was asked for is reached: the purge is proven, or accepted where no more was asked.
     ok: bool,
     exit: JsonExit,
+    /// The same code, as every document of an error has it.
+    exit_code: u8,
+    state: State,
     mode: Mode,
     wait: Wait,
     /// By which a retry is known.
     id: &'r str,
-    /// Whether every node has applied the purge.
+    /// Whether no node serves what was purged: never of a soft purge, nor of one that nobody was waited for.
     proven: bool,
-    /// Where the purge is in the log; where its last part is, if it took several.
+    /// Whether every node has applied it; `null` if that was not waited for, or is not known.
+    applied_by_all: Option<bool>,
+    /// Where the purge is in the log: where its last batch is.
     position: Option<&'r str>,
+    /// In how many requests it was sent, and where those are that are recorded.
+    batches: usize,
+    batches_recorded: usize,
+    positions: &'r [String],
     issued_at_ms: Option<u64>,
     /// Whether it was recorded now: a retry was recorded before.
     is_new: Option<bool>,
@@ -30,7 +40,7 @@ pub struct JsonReport<'r> {
     targets: &'r [Target],
     /// From the first attempt to the last answer.
     duration_ms: f64,
-    /// Why the home has not recorded it.
+    /// What went wrong at the home.
     error: Option<String>,
     hint: Option<String>,
     /// In the order of the fleet file; then those that the home knows beyond it.
@@ -49,6 +59,7 @@ struct JsonNode<'r> {
     node: &'r str,
     role: Option<&'static str>,
     admin: Option<&'r str>,
+    /// Whether it is known to have applied the purge.
     proven: bool,
     applied: Option<&'r str>,
     boot_id: Option<&'r str>,
@@ -61,24 +72,31 @@ struct JsonNode<'r> {
 }
 
 impl<'r> JsonReport<'r> {
-    /// The report on a purge.
-    pub fn new(targets: &'r Targets, manner: &'r Manner, outcome: &'r Outcome) -> Self {
-        let exit = outcome.exit();
-        let (reply, failed) = (outcome.reply.as_ref().ok(), outcome.reply.as_ref().err());
+    /// The report on a purge. `token` is where the token came from that the home may have refused.
+    pub fn new(targets: &'r Targets, manner: &'r Manner, outcome: &'r Outcome, token: &Origin) -> Self {
+        let (exit, state, reply) = (outcome.exit(), outcome.state(manner), outcome.reply.as_ref().ok());
+        let is_whole = outcome.positions.len() == outcome.batches;
+        let hints = outcome.hints(&manner.id, token);
         Self {
-            ok: exit == Exit::Proven,
+            ok: exit == Exit::Success,
             exit: JsonExit { code: exit.code(), meaning: exit.meaning() },
+            exit_code: exit.code(),
+            state,
             mode: manner.mode,
             wait: manner.wait,
             id: &manner.id,
-            proven: exit == Exit::Proven && manner.wait == Wait::All,
-            position: reply.map(|reply| reply.position.as_str()),
+            proven: state == State::Proven,
+            applied_by_all: outcome.applied_by_all(manner.wait),
+            position: outcome.positions.last().filter(|_| is_whole).map(String::as_str),
+            batches: outcome.batches,
+            batches_recorded: outcome.positions.len(),
+            positions: &outcome.positions,
             issued_at_ms: reply.map(|reply| reply.issued_at_ms),
             is_new: reply.map(|reply| reply.is_new),
             targets: &targets.list,
             duration_ms: ms(outcome.elapsed),
-            error: failed.map(ToString::to_string),
-            hint: failed.map(|failed| failed.error.hint()),
+            error: outcome.failure(),
+            hint: (!hints.is_empty()).then(|| hints.join("; ")),
             nodes: outcome.nodes.iter().map(JsonNode::new).collect(),
         }
     }
@@ -117,7 +135,7 @@ fn ms(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::Member;
+    use crate::outcome::Member;
     use edge::wire::purge::{NodeReply, PurgeReply};
 
     #[test]
@@ -137,6 +155,7 @@ mod tests {
             lag: None,
             lease_ms: None,
             ms: Some(1.5),
+            connected: None,
         };
         let reply = PurgeReply {
             node: "fra-1".into(),
@@ -150,6 +169,8 @@ mod tests {
         let late = NodeError::Unproven { applied: None };
         let outcome = Outcome {
             reply: Ok(reply),
+            positions: vec!["1.6".into(), "1.7".into()],
+            batches: 2,
             nodes: vec![
                 NodeOutcome { member: member("fra-1", Some("fra")), result: Ok(receipt) },
                 NodeOutcome { member: member("old-1", None), result: Err(late) },
@@ -158,12 +179,14 @@ mod tests {
         };
         let targets = Targets::everything();
         let manner = Manner { mode: Mode::Soft, id: "v41".into(), wait: Wait::All, timeout: Duration::ZERO };
-        let got = serde_json::to_value(JsonReport::new(&targets, &manner, &outcome)).expect("JSON");
+        let got =
+            serde_json::to_value(JsonReport::new(&targets, &manner, &outcome, &Origin::named_env("T"))).expect("JSON");
         let want = serde_json::json!({
             "ok": false,
             "exit": { "code": 3, "meaning": Exit::Partial.meaning() },
-            "mode": "soft", "wait": "all", "id": "v41", "proven": false,
-            "position": "1.7", "issued_at_ms": 9, "is_new": true,
+            "exit_code": 3, "state": "accepted",
+            "mode": "soft", "wait": "all", "id": "v41", "proven": false, "applied_by_all": false,
+            "position": "1.7", "batches": 2, "batches_recorded": 2, "positions": ["1.6", "1.7"], "issued_at_ms": 9, "is_new": true,
             "targets": [{ "kind": "everything" }],
             "duration_ms": 2.0, "error": null, "hint": null,
             "nodes": [

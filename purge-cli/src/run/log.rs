@@ -1,16 +1,13 @@
-//! The purge log itself: `log`, `log seal`, `log backup` and `status`.
+//! The purge log itself: `log` and `log seal`.
 
-use super::members::{self, ask, write_nodes};
-use super::{RunError, ask_first, write_json};
-use crate::admin::printable;
+use super::home::Home;
+use super::{RunError, ask_first, members, out, write_json};
+use crate::admin::{AdminClient, printable};
 use crate::cli::Options;
 use crate::exit::Exit;
-use edge::wire::backup::{BadBackup, Check, MAX_LINE_BYTES};
 use edge::wire::log::{EventLine, LeavingLine, MemberLine, RecordLine, SelectorLine};
 use edge::wire::purge::Mode;
-use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Selectors of a purge that a line shows.
@@ -18,10 +15,12 @@ const SHOWN: usize = 3;
 
 /// Shows the records behind a number.
 pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
-    let mut out = anstream::AutoStream::auto(io::stdout());
+    let home = Home::find(options)?;
+    let mut out = out();
     let (mut since, mut all) = (since, Vec::new());
     loop {
-        let reply = ask(options, async |client, home, token| client.records(home, token, since).await)?;
+        let page = async |client: AdminClient, at: &str, token: &str| client.records(at, token, since).await;
+        let reply = home.ask(options.timeout, page)?;
         let done = reply.is_all || reply.last <= since;
         since = reply.last;
         if options.json {
@@ -29,7 +28,7 @@ pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
         } else if !options.quiet {
             for record in &reply.records {
                 match writeln!(out, "{}", line(record)) {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Proven),
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Success),
                     written => written.map_err(RunError::Output)?,
                 }
             }
@@ -39,26 +38,9 @@ pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
                 let document = serde_json::json!({ "head": reply.head, "records": all });
                 write_json(&document).map_err(RunError::Output)?;
             }
-            return Ok(Exit::Proven);
+            return Ok(Exit::Success);
         }
     }
-}
-
-/// Shows one purge.
-pub(super) fn status(options: &Options, purge: &str) -> Result<Exit, RunError> {
-    let status = ask(options, async |client, home, token| client.status(home, token, purge).await)?;
-    let exit = if status.proven { Exit::Proven } else { Exit::Partial };
-    let told = if options.json {
-        write_json(&status)
-    } else if options.quiet {
-        Ok(())
-    } else {
-        let mut out = anstream::AutoStream::auto(io::stdout());
-        let word = if status.proven { "proven" } else { "not proven" };
-        writeln!(out, "{word}: {}", line(&status.record)).and_then(|()| write_nodes(&mut out, &status.nodes))
-    };
-    told.map_err(RunError::Output)?;
-    Ok(exit)
 }
 
 /// Ends the log at its home.
@@ -71,93 +53,14 @@ pub(super) fn seal(options: &Options, yes: bool) -> Result<Exit, RunError> {
             "This ends the purge log at its home: nothing can be purged until it goes on elsewhere (edge restore).",
         )?;
     }
-    let log = ask(options, async |client, home, token| client.seal(home, token).await)?;
-    members::show(options, &log).map_err(RunError::Output)
-}
-
-/// Writes the whole log to a file, or to standard output if that is `-`. It is checked as it comes, and a file is there whole
-/// or not at all.
-pub(super) fn back_up(options: &Options, file: &Path) -> Result<Exit, RunError> {
-    let failed = |cause| RunError::File { path: file.to_owned(), cause };
-    let to_stdout = file == Path::new("-");
-    let beside = file.with_added_extension("part");
-    let mut out: Box<dyn Write + Send> = match to_stdout {
-        true => Box::new(io::stdout()),
-        false => Box::new(File::create(&beside).map_err(failed)?),
-    };
-    let mut receiver = Receiver::default();
-    let mut written = Ok(());
-    let asked = ask(options, async |client, home, token| {
-        let mut told = |part: &[u8]| {
-            receiver.take(part);
-            if written.is_ok() {
-                written = out.write_all(part);
-            }
-        };
-        client.back_up(home, token, &mut told).await
-    });
-    let whole = asked.and_then(|()| receiver.end().map_err(RunError::Backup));
-    let done = whole.and_then(|records| written.and_then(|()| out.flush()).map(|()| records).map_err(failed));
-    drop(out);
-    if to_stdout {
-        return done.map(|_| Exit::Proven);
-    }
-    let done = done.and_then(|records| {
-        let synced = File::open(&beside).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&beside, file));
-        synced.map(|()| records).map_err(failed)
-    });
-    if done.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    let records = done?;
-    if !options.quiet {
-        let mut out = anstream::AutoStream::auto(io::stdout());
-        let told = match options.json {
-            true => writeln!(out, "{}", serde_json::json!({ "file": file, "records": records })),
-            false => writeln!(out, "{}: {records} records", file.display()),
-        };
-        told.map_err(RunError::Output)?;
-    }
-    Ok(Exit::Proven)
-}
-
-/// Checks a backup as it comes.
-#[derive(Default)]
-struct Receiver {
-    check: Check,
-    rest: Vec<u8>,
-    records: usize,
-    wrong: Option<BadBackup>,
-}
-
-impl Receiver {
-    fn take(&mut self, part: &[u8]) {
-        self.rest.extend_from_slice(part);
-        while self.wrong.is_none()
-            && let Some(end) = self.rest.iter().position(|byte| *byte == b'\n')
-        {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            match self.check.line(&line[..end]) {
-                Ok(record) => self.records += usize::from(record.is_some()),
-                Err(wrong) => self.wrong = Some(wrong),
-            }
-        }
-        if self.rest.len() > MAX_LINE_BYTES || self.wrong.is_some() {
-            self.wrong.get_or_insert(BadBackup::BrokeOff);
-            self.rest.clear();
-        }
-    }
-
-    fn end(self) -> Result<usize, BadBackup> {
-        match self.wrong {
-            Some(wrong) => Err(wrong),
-            None => self.check.end().map(|()| self.records),
-        }
-    }
+    let home = Home::find(options)?.in_doubt("`purge-cli ping` shows whether it is sealed");
+    let log = home.ask(options.timeout, async |client, at, token| client.seal(at, token).await)?;
+    members::show(options, &log).map_err(RunError::Output)?;
+    Ok(Exit::Success)
 }
 
 /// A record for people: where it is, when, what, and by whom.
-fn line(record: &RecordLine) -> String {
+pub(super) fn line(record: &RecordLine) -> String {
     let at = UNIX_EPOCH.checked_add(Duration::from_millis(record.issued_at_ms));
     // Years of more digits than four can't be written.
     let at = at.filter(|_| record.issued_at_ms < 253_402_300_800_000);

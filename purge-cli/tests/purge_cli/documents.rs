@@ -1,0 +1,106 @@
+//! `--json`: one document on stdout whatever happens, and the words on stderr.
+
+use crate::stage::{Answer, Fleet, Home, Ran, SECRET, nobody, purge_cli, run};
+use serde_json::{Value, json};
+
+#[test]
+fn a_purge_that_failed_has_its_document() {
+    let fleet = Fleet::new().node("hub-1", "shield", nobody()).node("fra-1", "edge", nobody());
+    let ran = fleet.run(&["--json", "--soft", "--timeout", "300ms", "tag", "a", "b", "a"]);
+    ran.failed(1, &["error: hub-1, the home of the purge log, has not recorded the purge: can't connect to", "hint: "]);
+    let report = ran.json();
+    for (key, want) in [
+        ("ok", json!(false)),
+        ("state", json!("not_recorded")),
+        ("proven", json!(false)),
+        ("mode", json!("soft")),
+        ("wait", json!("all")),
+        ("position", Value::Null),
+        ("positions", json!([])),
+        ("batches", json!(1)),
+        ("batches_recorded", json!(0)),
+        ("nodes", json!([])),
+        ("exit_code", json!(1)),
+    ] {
+        assert_eq!(report[key], want, "{key}: {report}");
+    }
+    assert_eq!(report["exit"]["code"], 1);
+    assert_eq!(report["targets"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["targets"][0], json!({ "kind": "tag", "site": "docs", "tag": "a" }));
+    assert!(report["error"].as_str().is_some_and(|error| error.contains("connection refused")), "{report}");
+    assert!(report["hint"].as_str().is_some_and(|hint| hint.contains("may be sent again")), "{report}");
+}
+
+/// The document of an error has what the words have.
+#[track_caller]
+fn check(ran: &Ran, code: i32, error: &str, hint: &str) -> Value {
+    ran.failed(code, &[error]);
+    let document = ran.json();
+    let has = |key: &str, text: &str| document[key].as_str().is_some_and(|said| said.contains(text));
+    assert!(has("error", error) && has("hint", hint), "{document}");
+    assert_eq!((&document["exit_code"], &document["ok"]), (&json!(code), &json!(false)), "{document}");
+    document
+}
+
+#[test]
+fn every_error_has_its_document() {
+    let home = Home::start(|asked| match asked.line.as_str() {
+        "get /log/purges/nothing http/1.1" | "get /log/purges/nothing..1 http/1.1" => {
+            Answer::Reply("404 Not Found", r#"{"error":"there is no purge of this id"}"#.to_owned())
+        }
+        _ => Answer::Reply("403 Forbidden", r#"{"error":"not yours","hint":"ask"}"#.to_owned()),
+    });
+    let fleet = home.fleet();
+    for args in [
+        &["ping"][..],
+        &["forget", "x"],
+        &["log"],
+        &["log", "seal", "--yes"],
+        &["log", "backup", "f"],
+        &["status", "1.7"],
+    ] {
+        let ran = fleet.run(&[&["--json"], args].concat());
+        check(&ran, 4, "hub-1, the home of the purge log: 403: not yours", "ask; the token is from");
+    }
+    check(&fleet.run(&["status", "nothing", "--json"]), 1, "there is no purge of this id", "fit together");
+    check(&fleet.run(&["--json", "all"]), 2, "nobody can be asked", "add --yes");
+    check(&fleet.run(&["--json", "--config", "no.toml", "ping"]), 1, "no.toml: can't be read", "--config");
+    check(&fleet.run(&["--json", "log", "backup", "-"]), 2, "can't both go to standard output", "name a file");
+    let none = run(&mut fleet.command(&["--json", "ping"]), "");
+    check(&none, 1, "no token: TIDEWALL_TOKEN is not set", "export TIDEWALL_TOKEN");
+    check(&run(&mut purge_cli(&["--json", "site", "docs"]), ""), 2, "no fleet file", "TIDEWALL_CONFIG");
+    fleet.file("wrong.toml", "pops = 1\nsighs = 2\n");
+    check(&fleet.run(&["--json", "--config", "wrong.toml", "ping"]), 1, "wrong.toml:2: sighs", "mend what is listed");
+}
+
+#[test]
+fn every_wrong_target_is_in_the_document() {
+    let fleet = Fleet::new().node("fra-1", "edge", nobody());
+    fleet.file("urls.txt", "https://blog.example.com/\n");
+    let ran = fleet.run(&["--json", "--id", "v41", "url", "/guide", "--from", "urls.txt"]);
+    ran.failed(2, &["\"/guide\": is not an absolute URL", "urls.txt:1: "]);
+    let document = ran.json();
+    assert_eq!((&document["exit_code"], &document["id"]), (&json!(2), &json!("v41")), "{document}");
+    assert_eq!(document["error"], "nothing was sent: 2 of the targets can't be purged");
+    assert_eq!(document["problems"][0]["target"], "/guide");
+    assert_eq!(document["problems"][1]["place"], "urls.txt:1");
+    assert!(
+        document["problems"][1]["hint"].as_str().is_some_and(|hint| hint.contains("docs.example.com")),
+        "{document}"
+    );
+}
+
+/// So have arguments that can't be read.
+#[test]
+fn wrong_arguments_have_their_document() {
+    let json = |args: &[&str]| run(purge_cli(args).env("TIDEWALL_TOKEN", SECRET), "");
+    check(&json(&["--json", "status", "../x"]), 2, "invalid value '../x'", "see purge-cli --help");
+    check(&json(&["ping", "--json", "--soft"]), 2, "`ping` has no use for --soft", "leave it out");
+    check(&json(&["--json", "burn"]), 2, "unrecognized subcommand 'burn'", "see purge-cli --help");
+    let none = json(&["--json"]);
+    assert_eq!((none.code, none.json()["error"].as_str()), (2, Some("no command is named")));
+    let plain = json(&["url", "--", "--json"]);
+    assert_eq!((plain.code, plain.out.as_str()), (2, ""), "behind -- it is a URL");
+    let help = json(&["--json", "--help"]);
+    assert!(help.code == 0 && help.out.contains("Examples:"), "{}", help.out);
+}
