@@ -102,6 +102,10 @@ async fn the_report_names_every_node() {
         assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1);
     }
     assert!(nodes.iter().all(|node| node["proven"] == true), "{report}");
+    assert_eq!((&report["state"], &report["proven"]), (&"proven".into(), &true.into()), "{report}");
+    let (position, id) = (report["position"].as_str().expect("one"), report["id"].as_str().expect("one"));
+    assert_eq!(ran.err, format!("recorded at {position}, id {id}; waiting for 3 nodes\n"));
+    purge_cli(&fleet, None, &["status", id]).await.expect(0);
 }
 
 #[tokio::test]
@@ -110,7 +114,14 @@ async fn a_soft_purge_serves_stale_once_more() {
     fill(&fleet, &origin, "/a", "old").await;
     let gate = Gate::new();
     origin.on("/a", Script::cached("new").after(&gate));
-    purge_cli(&fleet, None, &["--soft", "url", "http://www.example/a"]).await.expect(0);
+    let ran = purge_cli(&fleet, None, &["--soft", "--id", "v41", "url", "http://www.example/a"]).await;
+    ran.expect(0);
+    // Nothing is promised of what is served as stale.
+    assert!(ran.out.contains("\naccepted: soft purge of 1 URL at 1."), "{}", ran.out);
+    assert!(ran.out.contains(" is applied by all 3 nodes in ") && !ran.out.contains("proven"), "{}", ran.out);
+    let status = purge_cli(&fleet, None, &["status", "v41"]).await;
+    status.expect(0);
+    assert!(status.out.starts_with("accepted: applied by all 3 nodes: "), "{}", status.out);
     for node in ["fra-1", "iad-1"] {
         assert_eq!(ask(&fleet, node, "/a").await, (Outcome::Stale, "old".to_owned()));
     }
@@ -164,6 +175,11 @@ async fn a_node_that_is_not_there_is_named_and_the_others_are_purged() {
     let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
     ran.expect(3);
     assert!(ran.err.contains("unproven") && ran.err.contains("not in iad: iad-1"), "{}{}", ran.out, ran.err);
+    let hinted = ran.err.split_once("`purge-cli status ").and_then(|(_, rest)| rest.split_once('`'));
+    let position = hinted.expect("what tells whether it is proven by now").0;
+    let status = purge_cli(&fleet, None, &["status", position]).await;
+    status.expect(3);
+    assert!(status.out.starts_with("not proven: "), "{}", status.out);
     for node in ["fra-1", "shield-1"] {
         assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1, "{node}");
     }
@@ -171,6 +187,9 @@ async fn a_node_that_is_not_there_is_named_and_the_others_are_purged() {
     for node in NODES {
         assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
     }
+    let status = purge_cli(&fleet, None, &["status", position]).await;
+    status.expect(0);
+    assert!(status.out.starts_with("proven: "), "{}", status.out);
     purge_cli(&fleet, None, &["url", "http://www.example/a"]).await.expect(0);
 }
 
@@ -191,10 +210,28 @@ async fn a_node_that_is_forgotten_is_not_waited_for() {
     let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
     ran.expect(0);
     assert!(ran.out.contains("does not run"), "{}", ran.out);
+    let ping = purge_cli(&fleet, None, &["ping"]).await;
+    assert!(ping.out.lines().any(|line| line.contains("iad-1") && line.ends_with("not running")), "{}", ping.out);
     fleet.restart("iad-1").await.expect("it starts");
     let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
     ran.expect(0);
     assert!(!ran.out.contains("does not run"), "{}", ran.out);
+}
+
+/// The home waits for the end of a lease, and the command for the home, however short its timeout.
+#[tokio::test]
+async fn a_strict_node_is_forgotten_when_its_lease_has_ended() {
+    let origin = Origin::start().await;
+    let strict = docs(&origin).toml_extra("[purge_log]\nmode = \"strict\"\nlease = \"2s\"\nhome = \"fra-1\"");
+    let mut fleet = strict.pop("fra", 50.11, 8.68).pop("iad", 39.04, -77.49).start().await.expect("a fleet");
+    crate::stage::eventually("it is leased", async || {
+        let ping = purge_cli(&fleet, None, &["ping"]).await;
+        ping.out.lines().any(|line| line.contains("iad-1") && line.contains("lease"))
+    })
+    .await;
+    fleet.kill("iad-1").await.expect("it is killed");
+    purge_cli(&fleet, None, &["forget", "iad-1", "--timeout", "50ms"]).await.expect(0);
+    purge_cli(&fleet, None, &["site", "docs"]).await.expect(0);
 }
 
 /// Without the home of the log nothing is purged, and nothing is lost: the same purge can be sent again.
@@ -245,6 +282,14 @@ async fn tokens_that_may_not_are_refused() {
     ] {
         purge_cli(&fleet, Some(token), arguments).await.expect(4);
     }
+    let unknown = purge_cli(&fleet, Some("a-token-that-nobody-knows"), &["ping"]).await;
+    unknown.expect(4);
+    assert!(unknown.err.contains(": 401: the token is not accepted\n    hint: it is none of "), "{}", unknown.err);
+    assert!(
+        unknown.err.contains("hint: the token is from the environment variable TIDEWALL_TOKEN: "),
+        "{}",
+        unknown.err
+    );
     for node in NODES {
         assert_eq!(ask(&fleet, node, "/a").await, (Outcome::Hit, "old".to_owned()));
     }
@@ -287,4 +332,43 @@ async fn a_thousand_urls_from_a_list() {
         assert_eq!(ask(&fleet, node, "/page/1000").await, (Outcome::Hit, "kept".to_owned()));
         assert_eq!(fleet.node(node).stats().await.expect("statistics").purges, 1);
     }
+}
+
+/// More than one request takes: all of it is proven, known by one id, and refused parts are told from recorded ones.
+#[tokio::test]
+async fn a_purge_of_several_requests() {
+    let origin = Origin::start().await;
+    let quota = "[[tokens]]\nid = \"deploy\"\npurges_per_minute = 1";
+    let fleet = docs(&origin).toml_extra(quota).shield("shield-1").pop("fra", 50.11, 8.68).pop("iad", 39.04, -77.49);
+    let fleet = fleet.start().await.expect("a fleet");
+    fill(&fleet, &origin, "/a", "old").await;
+    origin.on("/a", Script::cached("new"));
+    // `release:1`, which /a has, is the last one.
+    let list: String = (0..10_000).map(|n| format!("t{n}\n")).chain(["release:1\n".to_owned()]).collect();
+    let path = fleet.folder().join("list");
+    std::fs::write(&path, list).expect("a file");
+    let path = path.display().to_string();
+    let purge = ["--id", "v41", "--json", "tag", "--from", &path];
+
+    let ran = purge_cli(&fleet, Some(&fleet.secrets().deploy), &purge).await;
+    ran.expect(4);
+    assert!(ran.err.contains("has recorded 1 of 2 batches of the purge at 1."), "{}", ran.err);
+    assert!(ran.err.contains("with --id v41 may be sent again"), "{}", ran.err);
+    let status = purge_cli(&fleet, None, &["status", "v41"]).await;
+    status.expect(3);
+    assert!(status.err.contains("v41: 1 batch of this purge is recorded, and not the last one"), "{}", status.err);
+    assert_eq!(ask(&fleet, "fra-1", "/a").await, (Outcome::Hit, "old".to_owned()));
+
+    for is_new in [true, false] {
+        let ran = purge_cli(&fleet, None, &purge).await;
+        ran.expect(0);
+        let report: Value = serde_json::from_str(&ran.out).expect("one JSON document");
+        assert_eq!((&report["batches_recorded"], &report["is_new"]), (&2.into(), &is_new.into()), "{}", ran.err);
+    }
+    for node in NODES {
+        assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
+    }
+    let status = purge_cli(&fleet, None, &["status", "v41"]).await;
+    status.expect(0);
+    assert_eq!(status.out.lines().filter(|line| line.starts_with("proven: ")).count(), 2, "{}", status.out);
 }
