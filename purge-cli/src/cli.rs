@@ -72,10 +72,10 @@ pub struct Options {
     /// Name this purge: sent again under the same name within 24 hours, it is the same purge [default: a new one].
     #[arg(long, global = true, value_name = "ID", value_parser = id)]
     pub id: Option<String>,
-    /// How long the home waits, as in 500ms or 2m: for the nodes to apply a purge. For its answer, 5s more are allowed.
+    /// How long the home waits for the nodes to apply a purge, as in 500ms or 2m; its answer may take 5s more.
     ///
-    /// Of a command that purges nothing, how long the home's answer may take; `forget` allows a lease and 5s at least, and
-    /// `log backup` so long for each piece.
+    /// Commands that purge nothing allow this for the home's answer; `forget` at least a lease and 5s, `log backup` this for
+    /// each piece.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
     /// Environment variable that holds the token [default: TIDEWALL_TOKEN, else the first token of the fleet file that

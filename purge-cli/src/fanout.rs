@@ -124,7 +124,7 @@ impl Fanout {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            may_be_recorded |= error.leaves_open();
+            may_be_recorded = (may_be_recorded || error.leaves_open()) && !error.is_conflict();
             if attempt == MAX_ATTEMPTS || !error.is_transient() || deadline.left() <= pause {
                 return Err((error, may_be_recorded));
             }

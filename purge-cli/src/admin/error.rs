@@ -192,6 +192,11 @@ impl AdminError {
         }
     }
 
+    /// Whether the id is that of another purge: so this one is not recorded under it, whatever became of earlier attempts.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Rejected { status, .. } if *status == StatusCode::CONFLICT)
+    }
+
     /// Whether there is nothing by that name.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { status, .. } if *status == StatusCode::NOT_FOUND)

@@ -53,6 +53,22 @@ fn a_home_that_breaks_off_leaves_it_open_too() {
     assert_eq!(home.asked().len(), 6);
 }
 
+/// A later attempt says more: not if it is refused for what it is, but if the id is another purge's.
+#[test]
+fn a_home_that_breaks_off_and_then_refuses() {
+    for (status, said) in
+        [("429 Too Many Requests", "may or may not have"), ("409 Conflict", "has not recorded the purge")]
+    {
+        let mut has_broken_off = false;
+        let home = Home::start(move |_| match std::mem::replace(&mut has_broken_off, true) {
+            false => Answer::BreaksOff(String::new()),
+            true => Answer::Reply(status, r#"{"error":"no"}"#.to_owned()),
+        });
+        home.fleet().run(&["site", "docs", "--id", "v41"]).failed(4, &[said]);
+        assert_eq!(home.asked().len(), 2);
+    }
+}
+
 /// Where it is recorded is told at once: who has seen that can ask for the rest.
 #[test]
 fn a_home_that_breaks_off_after_it_has_recorded() {
