@@ -286,6 +286,7 @@ mod tests {
             role: None,
             lag: None,
             lease_ms: None,
+            connected: Some(true),
             ms: None,
         };
         let check = |reply, nodes, want| {

@@ -211,6 +211,7 @@ mod tests {
                 role: None,
                 lag: None,
                 lease_ms: None,
+                connected: Some(true),
                 ms: proven.then_some(31.0),
             })
             .collect();

@@ -136,6 +136,7 @@ mod tests {
             role: None,
             lag: None,
             lease_ms: None,
+            connected: Some(true),
             ms: Some(1.5),
         };
         let reply = PurgeReply {
