@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::wire::admin::{ErrorReply, Status};
 use crate::wire::backup;
 use crate::wire::follow::PATH;
-use crate::wire::purge::{MAX_SELECTORS, Target};
+use crate::wire::purge::{MAX_SELECTORS, MAX_TARGET_BYTES, Target};
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -97,7 +97,12 @@ impl Denied {
         Self { status, error, hint, retry_after: None }
     }
 
-    fn over_quota(error: String, wait: Duration) -> Self {
+    /// `wait`: after how long there will be enough; `None`: never.
+    fn over_quota(error: String, wait: Option<Duration>) -> Self {
+        let Some(wait) = wait else {
+            let hint = "send it in smaller pieces, or purge a prefix or a tag; `targets_per_minute` of the token says how much it may";
+            return Self::new(StatusCode::TOO_MANY_REQUESTS, error, Some(hint.to_owned()));
+        };
         let seconds = wait.as_secs_f64().ceil() as u64;
         let hint = format!("send it again in {seconds} s, or purge a prefix or a tag instead of many URLs");
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error, Some(hint)) }
@@ -114,6 +119,12 @@ impl Denied {
 
     fn busy(error: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error, Some("try again".into()))
+    }
+
+    /// For who may, but not so much at once: nothing has come of it.
+    fn too_many(error: String) -> Self {
+        let hint = Some("try again when one of them has ended".to_owned());
+        Self { retry_after: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error, hint) }
     }
 
     fn forbidden(error: String) -> Self {
@@ -170,6 +181,10 @@ fn select(snapshot: &Snapshot, targets: &[Target]) -> Result<Vec<Selector>, Deni
     if targets.is_empty() || targets.len() > MAX_SELECTORS {
         let error = format!("a purge has 1 to {MAX_SELECTORS} targets, this one has {}", targets.len());
         return Err(Denied::bad_request(error, "send fewer at a time"));
+    }
+    if let Some(long) = targets.iter().map(Target::text_bytes).find(|bytes| *bytes > MAX_TARGET_BYTES) {
+        let error = format!("a target has {long} bytes, and may have {MAX_TARGET_BYTES}");
+        return Err(Denied::bad_request(error, "no node takes so long a URL: purge a prefix of it"));
     }
     targets.iter().map(|target| selector(snapshot, target)).collect()
 }

@@ -235,7 +235,7 @@ impl Fleet {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// No `http://` or `https://` before it.
-    #[error("{0:?} is not an absolute URL; hint: write it as in https://www.example.com/path")]
+    #[error("{0:?} is not an absolute URL\n    hint: write it as in https://www.example.com/path")]
     NotAbsolute(String),
     /// A character that a URL must percent-encode.
     #[error("{0:?} has characters that a URL must percent-encode")]
@@ -249,6 +249,6 @@ pub enum UrlError {
         cause: HostError,
     },
     /// No site of the fleet file has this host.
-    #[error("no site has the host {0:?}; hint: `hosts` of each [[sites]] in the fleet file lists them")]
+    #[error("no site has the host {0:?}\n    hint: `hosts` of each [[sites]] in the fleet file lists them")]
     UnknownHost(String),
 }

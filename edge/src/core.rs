@@ -6,6 +6,7 @@ pub mod id;
 pub mod time;
 
 pub mod key;
+pub mod key_rules;
 pub mod reference;
 pub mod url;
 

@@ -28,10 +28,7 @@ pub enum DataError {
     )]
     Taken(PathBuf),
     /// It can't be read or written.
-    #[error(
-        "{}: can't be {doing}: {cause}\n    hint: the folder must be writable by the user that the node runs as; \
-         [data] folder or --data names another one", path.display()
-    )]
+    #[error("{}: can't be {doing}: {cause}\n    hint: {}", path.display(), hint(cause))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -48,6 +45,16 @@ pub enum DataError {
         /// What is wrong.
         what: String,
     },
+}
+
+fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "its disk is mounted read-only: [data] folder or --data names another place"
+        }
+        _ => "the folder must be writable by the user that the node runs as; [data] folder or --data names another one",
+    }
 }
 
 /// A node's data folder, locked.
@@ -90,7 +97,7 @@ impl DataFolder {
             let path = path.to_owned();
             move |cause| DataError::Io { path, doing, cause }
         };
-        fs::create_dir_all(path).map_err(failed(path, "made"))?;
+        make_durably(path).map_err(failed(path, "made"))?;
         let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).map_err(failed(&lock_path, "made"))?;
         match lock.try_lock() {
@@ -174,10 +181,31 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+    sync_entry(path)
+}
+
+/// Makes a folder, and those above it, so that they outlive a power cut.
+fn make_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
     }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_durably(above)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    sync_entry(path)
+}
+
+/// Makes durable that a file or folder is where it is.
+///
+/// # Errors
+/// If the folder that it is in can't be opened or synchronised.
+pub fn sync_entry(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Without a word for so long, a side takes the other one for gone.
 pub const SILENCE: Duration = Duration::from_secs(10);
 
-/// Pieces of a stream that wait for their reader.
-const WAITING: usize = 16;
+/// Pieces of a stream that wait for their reader. A piece may be a megabyte, and there are thousands of streams.
+pub(crate) const WAITING: usize = 2;
 
 /// One end of a stream.
 #[derive(Debug)]

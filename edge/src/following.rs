@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::data_folder::Known;
-use crate::follow::{End, Ended, NodeSide, SILENCE, attend};
+use crate::follow::{End, Ended, NodeSide, SILENCE, WAITING, attend};
 use crate::node::NodeState;
 use crate::wire::admin::ErrorReply;
 use crate::wire::follow::PATH;
@@ -174,7 +174,7 @@ async fn refusal(status: StatusCode, mut body: Incoming) -> Ended {
 
 /// A body that is sent piece by piece; it ends when the sender is dropped.
 pub(crate) fn body_of() -> (mpsc::Sender<Bytes>, Body) {
-    let (sender, receiver) = mpsc::channel::<Bytes>(16);
+    let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
     let pieces = stream::unfold(receiver, async |mut receiver| {
         let piece = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), receiver))
@@ -188,7 +188,7 @@ where
     B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Send,
 {
-    let (sender, receiver) = mpsc::channel(16);
+    let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         loop {
             let frame = tokio::select! {

@@ -10,7 +10,7 @@ mod tests;
 
 pub use file::{FileHome, RestoreError, Restored, Retention};
 
-use crate::core::id::NodeId;
+use crate::core::id::{NodeId, TokenId};
 use crate::core::log::{Chain, Epoch, Ledger, Member, Position, Purge, RecordId, Refusal};
 use crate::core::time::Timestamp;
 use async_trait::async_trait;
@@ -177,8 +177,14 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
     /// Whether a process is a member.
     fn is_member(&self, member: &Member) -> bool;
 
-    /// A member says whether it serves under leases alone. One that has not said so since the home runs is taken not to.
-    fn says_strict(&self, member: &Member, strict: bool);
+    /// A member has opened a stream: for as long as it is open nobody takes its place.
+    fn stream_opens(&self, member: &Member);
+
+    /// A stream of a member has ended.
+    fn stream_ends(&self, member: &Member);
+
+    /// Whether a stream of a member is open.
+    fn has_stream(&self, member: &Member) -> bool;
 
     /// Grants a member a lease: for so long, if it has applied the head.
     ///
@@ -192,8 +198,8 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
     /// The members of a node get no leases any more: they are to be forgotten. Returns after how long the last one ends.
     fn ends_leases(&self, node: &NodeId) -> Duration;
 
-    /// The last purge with this id, whoever allowed it.
-    fn find(&self, id: &RecordId) -> Option<Position>;
+    /// The last purge with this id: of that token, or whoever allowed it.
+    fn find(&self, id: &RecordId, by: Option<&TokenId>) -> Option<Position>;
 
     /// The record with this number, if it is kept.
     ///

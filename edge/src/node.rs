@@ -6,9 +6,10 @@ pub use standing::Standing;
 
 use crate::clock;
 use crate::core::boot_time::BootTime;
+use crate::core::id::SiteId;
 use crate::core::key::CacheKey;
 use crate::core::log::{Lease, Member, Position, Purge};
-use crate::core::purge::{Fence, Selector};
+use crate::core::purge::{Fence, Mode, Selector};
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use crate::core::url::Scheme;
@@ -27,6 +28,7 @@ use crate::upstream::Upstreams;
 use crate::wire::stats::Stats;
 use arc_swap::ArcSwap;
 use standing::StandingCell;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -135,10 +137,27 @@ impl NodeState {
     /// # Errors
     /// What stands in the way; the old one stays.
     pub fn replace(&self, next: Snapshot) -> Result<(), String> {
-        self.snapshot.load().accepts(&next)?;
-        self.snapshot.store(Arc::new(next));
+        let earlier = self.snapshot();
+        earlier.accepts(&next)?;
+        let next = Arc::new(next);
+        self.snapshot.store(next.clone());
+        // After the swap: what is sent for from now on is sent for by the new rules, or is not stored.
+        let changed: Vec<Selector> =
+            next.changed_key_rules(&earlier).into_iter().map(|site| Selector::Site { site: site.clone() }).collect();
+        if !changed.is_empty() {
+            self.purges.invalidate(&changed.iter().collect::<Vec<_>>(), Fence::ZERO);
+            tracing::info!(sites = changed.len(), "hid what was stored by other rules for keys or tags");
+            self.sweep_if_due();
+        }
         self.reloaded.send_replace(());
         Ok(())
+    }
+
+    /// Whether the rules for a site's keys and tags are others now than in the snapshot that a request works with. To be
+    /// asked once the fence of its fetch is sampled: if they become others later, that hides what it fetches.
+    pub fn has_other_rules(&self, used: &Arc<Snapshot>, site: &SiteId) -> bool {
+        let now = self.snapshot.load();
+        !Arc::ptr_eq(&now, used) && now.changed_key_rules(used).contains(site)
     }
 
     /// Whether the node takes requests.
@@ -261,16 +280,38 @@ impl NodeState {
     }
 }
 
+/// A selector for a line of the log: whoever purges chooses how long it is.
+fn brief(selector: &Selector) -> String {
+    const MOST_CHARS: usize = 256;
+    let mut text: String = selector.to_string();
+    if let Some((end, _)) = text.char_indices().nth(MOST_CHARS) {
+        text.truncate(end);
+        text.push('\u{2026}');
+    }
+    text
+}
+
 impl Applies for NodeState {
     fn purge(&self, at: Position, purge: &Purge, issued_at: Timestamp) {
         let began = clock::monotonic();
-        // Whichever is earlier: the bound of a soft purge must not move with the clock of its home.
-        self.purges.apply(at, &purge.selectors, purge.mode, issued_at.min(clock::now()));
+        if self.snapshot().rules_of(&purge.selectors) == purge.rules {
+            // Whichever is earlier: the bound of a soft purge must not move with the clock of its home.
+            self.purges.apply(at, &purge.selectors, purge.mode, issued_at.min(clock::now()));
+        } else {
+            // What they select here is not what they were meant to.
+            let sites: BTreeSet<&SiteId> = purge.selectors.iter().filter_map(Selector::site).collect();
+            let all: Vec<Selector> = match purge.selectors.contains(&Selector::Everything) {
+                true => vec![Selector::Everything],
+                false => sites.iter().map(|site| Selector::Site { site: (*site).clone() }).collect(),
+            };
+            self.purges.apply(at, &all, Mode::Hard, issued_at);
+            tracing::warn!(%at, "this purge was made by other rules for keys or tags than this node's: its sites are hidden");
+        }
         let took = began.elapsed();
         self.purges_applied.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             %at, id = %purge.id, by = %purge.by, mode = purge.mode.as_str(), selectors = purge.selectors.len(),
-            first = purge.selectors.first().map(tracing::field::display),
+            first = purge.selectors.first().map(|selector| tracing::field::display(brief(selector))),
             took_us = took.as_nanos() as f64 / 1e3, "purged"
         );
         self.sweep_if_due();

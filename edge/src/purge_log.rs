@@ -3,7 +3,7 @@
 //! Its rules and verdicts are the core's; here are only the lock and the published positions.
 
 use crate::core::log::Position;
-use crate::core::purge::{Fence, Hashed, Index, Mark, Mode, Selector, Subject};
+use crate::core::purge::{Arrival, Fence, Hashed, Index, Mark, Mode, Selector, Subject};
 use crate::core::reuse::PurgeMark;
 use crate::core::time::Timestamp;
 use parking_lot::RwLock;
@@ -88,6 +88,11 @@ impl PurgeLog {
     /// Whether a purge after `fence` selects what is being fetched.
     pub fn selects_since(&self, subject: &Subject, fence: Fence) -> bool {
         self.index.read().selects_since(subject, fence)
+    }
+
+    /// What may be done with a response that was sent for with this fence: see [`Index::arrival`].
+    pub fn arrival(&self, subject: &Subject, fence: Fence, asked_at: Fence) -> Arrival {
+        self.index.read().arrival(subject, fence, asked_at)
     }
 
     /// Whether the caller is to [`PurgeLog::sweep`] the index now: it has many rules, and nobody does it already.

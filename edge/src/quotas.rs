@@ -23,7 +23,7 @@ struct Spent {
 
 /// A token has purged as much as it may.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("token {token} may purge {most} {what} in a minute, and has")]
+#[error("token {token} may purge {most} {what} in a minute, and {}", if wait.is_some() { "has" } else { "this is more" })]
 pub struct OverQuota {
     /// Which.
     pub token: TokenId,
@@ -31,8 +31,8 @@ pub struct OverQuota {
     pub what: &'static str,
     /// How many.
     pub most: u64,
-    /// After how long it may again.
-    pub wait: Duration,
+    /// After how long it may again; `None` if it asks for more than it ever may at once.
+    pub wait: Option<Duration>,
 }
 
 impl Quotas {

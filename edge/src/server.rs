@@ -243,7 +243,8 @@ fn log_side(snapshot: &Snapshot, info: &NodeInfo, data: Option<&Path>) -> Result
     let is_home = config.home.as_ref() == Some(&snapshot.node.id);
     let home = is_home.then(|| FileHome::open(&data.log_path(), config.into(), config.lease)).transpose()?;
     let boot = RecordId::new(&info.boot_id).unwrap_or_else(|| data.id().clone());
-    let member = Member { node: snapshot.node.id.clone(), boot, folder: data.id().clone() };
+    let strict = config.lease.is_some();
+    let member = Member { node: snapshot.node.id.clone(), boot, folder: data.id().clone(), strict };
     Ok(LogSide { member, known, data, home: home.map(|home| Arc::new(home) as Arc<dyn LogHome>) })
 }
 

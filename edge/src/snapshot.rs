@@ -3,7 +3,9 @@
 
 use crate::config::{Fleet, Node, Origin, Pop, SecretError, Site, TokenSpec};
 use crate::core::freshness::{LifetimePolicy, SMaxageStale};
-use crate::core::id::{NodeId, TokenId};
+use crate::core::id::{NodeId, SiteId, TokenId};
+use crate::core::key_rules::KeyRules;
+use crate::core::purge::Selector;
 use crate::core::reuse::ReusePolicy;
 use crate::core::store_rule::StorePolicy;
 use crate::core::tier::TierKey;
@@ -11,7 +13,7 @@ use crate::core::url::without_port;
 use crate::telemetry::{Counters, Telemetry};
 use crate::upstream::tls;
 use http::StatusCode;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -26,6 +28,7 @@ pub struct Snapshot {
     /// The node.
     pub node: Node,
     hosts: HashMap<String, Arc<SiteRuntime>>,
+    key_rules: BTreeMap<SiteId, KeyRules>,
     /// The key of the tiers' words about requests; `None` in a fleet of one tier.
     pub tier_key: Option<TierKey>,
     /// What nodes show to the home of the purge log.
@@ -44,6 +47,8 @@ pub struct SiteRuntime {
     pub store: StorePolicy,
     /// What may be reused.
     pub reuse: ReusePolicy,
+    /// The rules by which its keys are made and its tags are read.
+    pub key_rules: KeyRules,
     /// Its counters.
     pub counters: Arc<Counters>,
 }
@@ -112,10 +117,13 @@ impl Snapshot {
         let secret =
             fleet.tier_secret.as_ref().map(|source| source.fetch()).transpose().map_err(SnapshotError::Tier)?;
         let origins = fetch_origins(&fleet)?;
-        let mut hosts = HashMap::new();
+        let (mut hosts, mut key_rules) = (HashMap::new(), BTreeMap::new());
         for site in &fleet.sites {
             let Some(origin) = origins.iter().find(|origin| origin.origin.id == site.origin) else { continue };
+            let rules = KeyRules::of_site(&site.id, &site.hosts, &site.query, &site.tag_fields);
+            key_rules.insert(site.id.clone(), rules);
             let runtime = Arc::new(SiteRuntime {
+                key_rules: rules,
                 origin: origin.clone(),
                 store: store_policy(site, fleet.store.max_object.bytes()),
                 reuse: ReusePolicy::default(),
@@ -126,7 +134,7 @@ impl Snapshot {
         }
         let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
         let follow_token = tier_key.as_ref().map(TierKey::follow_token);
-        Ok(Self { hosts, tier_key, follow_token, tokens, pop, node, fleet })
+        Ok(Self { hosts, key_rules, tier_key, follow_token, tokens, pop, node, fleet })
     }
 
     /// The site of a host in its one form, and the host as the site lists it: [`Fleet::site_of_host`] by one or two
@@ -134,6 +142,18 @@ impl Snapshot {
     pub fn site(&self, host: &str) -> Option<(&str, &Arc<SiteRuntime>)> {
         let listed = self.hosts.get_key_value(host).or_else(|| self.hosts.get_key_value(without_port(host)?));
         listed.map(|(host, site)| (host.as_str(), site))
+    }
+
+    /// The rules of the sites that selectors name: see [`crate::core::key_rules`].
+    pub fn rules_of(&self, selectors: &[Selector]) -> KeyRules {
+        let sites: BTreeSet<&SiteId> = selectors.iter().filter_map(Selector::site).collect();
+        KeyRules::of_sites(sites.into_iter().map(|site| (site, self.key_rules.get(site).copied())))
+    }
+
+    /// The sites whose rules are others than in an earlier snapshot, or that are in one of the two alone.
+    pub fn changed_key_rules<'s>(&'s self, earlier: &'s Self) -> BTreeSet<&'s SiteId> {
+        let all = self.key_rules.keys().chain(earlier.key_rules.keys());
+        all.filter(|site| self.key_rules.get(*site) != earlier.key_rules.get(*site)).collect()
     }
 
     /// Whose secret this is. The comparison takes the same time wherever a wrong secret differs, and all are compared.
@@ -152,7 +172,7 @@ impl Snapshot {
     /// # Errors
     /// What differs, in words.
     pub fn accepts(&self, next: &Self) -> Result<(), String> {
-        let differs = |what: &str| Err(format!("{what} of node {} differs; hint: restart the node", self.node.id));
+        let differs = |what: &str| Err(format!("{what} of node {} differs\n    hint: restart the node", self.node.id));
         if self.node.listen != next.node.listen {
             return differs("the public address");
         }
@@ -168,6 +188,10 @@ impl Snapshot {
         let is_home = |snapshot: &Self| snapshot.fleet.purge_log.home.as_ref() == Some(&self.node.id);
         if self.fleet.purge_log.lease != next.fleet.purge_log.lease {
             return differs("purge_log.mode or purge_log.lease");
+        }
+        let kept = |snapshot: &Self| (snapshot.fleet.purge_log.keep_for, snapshot.fleet.purge_log.keep_records);
+        if is_home(self) && kept(self) != kept(next) {
+            return differs("purge_log.keep_for or purge_log.keep_records");
         }
         if is_home(self) != is_home(next) {
             return differs("whether purge_log.home is that");

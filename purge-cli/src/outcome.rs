@@ -184,7 +184,7 @@ pub enum NodeError {
         applied: Option<String>,
     },
     /// It is no member, but might be one in records that the home has lost.
-    #[error("has not been heard of since the purge log was restored")]
+    #[error("has not been heard of since this epoch of the purge log began")]
     NotHeardOf,
     /// The home's fleet file has no such node, and it doesn't follow the log.
     #[error("is not known to the home of the purge log")]

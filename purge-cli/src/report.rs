@@ -233,8 +233,8 @@ mod tests {
                 role: None,
                 lag: None,
                 lease_ms: None,
+                connected: Some(true),
                 ms: proven.then_some(31.0),
-                connected: None,
             })
             .collect();
         let reply = PurgeReply {

@@ -148,7 +148,7 @@ fn plain(cause: &SecretError) -> String {
         SecretError::NoFile { path, cause } => format!("{}: can't be read: {cause}", path.display()),
         SecretError::TooShort(_) => {
             let text = cause.to_string();
-            text.split_once("; hint: ").map_or(text.as_str(), |(what, _)| what).to_owned()
+            text.split_once("\n    hint: ").map_or(text.as_str(), |(what, _)| what).to_owned()
         }
     }
 }

@@ -54,6 +54,9 @@ const LARGE_BODIES: usize = 4;
 /// everything are not bounded: whoever has one rules the node anyway.
 const PURGES_OF_TOKEN: usize = CONNECTIONS / 4;
 
+/// Purges that all such tokens together may have under way, so that places are left for those who rule the node.
+const PURGES_OF_ALL: usize = CONNECTIONS / 2;
+
 /// Of them, such with a large body.
 const LARGE_OF_TOKEN: usize = 1;
 
@@ -95,10 +98,14 @@ impl Share {
     /// [`Denied`] where the token has as many under way as it may.
     pub(super) fn take(token: &TokenId) -> Result<Self, Denied> {
         let mut shares = SHARES.lock();
+        let of_all: usize = shares.values().map(|in_use| in_use.purges).sum();
+        if of_all >= PURGES_OF_ALL {
+            return Err(Denied::too_many(format!("{PURGES_OF_ALL} purges are under way, and there may be no more")));
+        }
         let new = || InUse { purges: 0, large: Arc::new(Semaphore::new(LARGE_OF_TOKEN)) };
         let in_use = shares.entry(token.clone()).or_insert_with(new);
         if in_use.purges == PURGES_OF_TOKEN {
-            return Err(Denied::busy(format!(
+            return Err(Denied::too_many(format!(
                 "token {token} has {PURGES_OF_TOKEN} purges under way, and may have no more"
             )));
         }
@@ -242,6 +249,11 @@ mod tests {
         assert!(Share::take(&one).is_ok());
         held.clear();
         assert!(!SHARES.lock().contains_key(&one));
+        // However many tokens there are, they leave places to others.
+        let of_many = |n: usize| TokenId::new(&format!("many-{n}")).expect("a name");
+        let held: Vec<Share> = (0..PURGES_OF_ALL).map_while(|n| Share::take(&of_many(n / 2)).ok()).collect();
+        assert!((PURGES_OF_ALL - 2..=PURGES_OF_ALL).contains(&held.len()), "another test may hold a few");
+        assert!(Share::take(&of_many(PURGES_OF_ALL)).is_err());
     }
 
     #[tokio::test]

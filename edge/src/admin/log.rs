@@ -5,9 +5,9 @@ use super::purging::{KeepsPlace, body_in_turn, denied, home_of};
 use super::{Denied, authenticate, permit};
 use crate::config::{TokenRole, TokenSpec};
 use crate::core::id::NodeId;
-use crate::core::log::{Event, Position, Record, RecordId};
+use crate::core::log::{Event, Position, Record, RecordId, Refusal};
 use crate::following::body_of;
-use crate::log_home::{Entry, LogError, LogHome};
+use crate::log_home::{AppendError, Entry, LogError, LogHome};
 use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::admin::ErrorReply;
@@ -22,6 +22,9 @@ use std::sync::Arc;
 
 /// Records that are told at once, in bytes.
 const RECORDS_BYTES: usize = 1 << 20;
+
+/// How often it is waited for the leases of a node that comes again and again.
+const MAX_FORGETS: usize = 3;
 
 /// Tells of the log and of who follows it.
 pub(super) async fn log(State(node): State<Arc<NodeState>>, headers: HeaderMap) -> Result<Json<LogReply>, Denied> {
@@ -54,11 +57,31 @@ pub(super) async fn forget(State(node): State<Arc<NodeState>>, request: Request)
     })?;
     let name = NodeId::new(&request.node)
         .map_err(|error| Denied::bad_request(format!("node {:?}: {error}", request.node), "see `purge-cli ping`"))?;
-    // Nothing may be proven without it before it stops serving by itself, should it run.
-    tokio::time::sleep(home.ends_leases(&name)).await;
-    home.append(Entry::Forget(name)).await.map_err(|error| denied(error, &snapshot))?;
+    if !home.ledger().has_member(&name) && snapshot.fleet.node(&name).is_none() {
+        return Err(denied(Refusal::NoMember(name.to_string()).into(), &snapshot));
+    }
+    // To the end, whoever listens: its leases end with this.
+    let forgotten = tokio::spawn({
+        let home = home.clone();
+        async move { forgets(home.as_ref(), &name).await }
+    });
+    let forgotten = forgotten.await.map_err(|error| Denied::busy(error.to_string()))?;
+    forgotten.map_err(|error| denied(error, &snapshot))?;
     tracing::warn!(node = %request.node, token = %token.id, "a node is forgotten");
     Ok(Json(log_reply(&node, &snapshot, home.as_ref())))
+}
+
+/// Forgets a node once nothing that it serves under a lease can be from before what is proven without it. If it has come
+/// again meanwhile, since another operator was faster, it has a new lease, which is waited for as well.
+async fn forgets(home: &dyn LogHome, name: &NodeId) -> Result<(), AppendError> {
+    let mut tries = 0;
+    loop {
+        tokio::time::sleep(home.ends_leases(name)).await;
+        match home.append(Entry::Forget(name.clone())).await {
+            Err(AppendError::Refused(Refusal::MayHoldLease(_))) if tries < MAX_FORGETS => tries += 1,
+            forgotten => return forgotten.map(drop),
+        }
+    }
 }
 
 /// Ends the log here: it goes on elsewhere.
@@ -146,7 +169,9 @@ pub(super) async fn purge(
         Denied::new(StatusCode::NOT_FOUND, format!("{name:?}: {what}"), Some(hint))
     };
     let by_number = name.parse().ok().or_else(|| Position::parse(&name).map(Position::seq));
-    let by_id = || RecordId::new(&name).and_then(|id| home.find(&id)).map(Position::seq);
+    // Ids are each token's own; who sees all purges finds them under any.
+    let by = matches!(token.role, TokenRole::Purge(_)).then_some(&token.id);
+    let by_id = || RecordId::new(&name).and_then(|id| home.find(&id, by)).map(Position::seq);
     let seq = match by_number {
         Some(seq) => seq,
         None => by_id().ok_or_else(|| none("there is no purge of this id"))?,

@@ -135,12 +135,12 @@ pub(super) fn nodes(snapshot: &Snapshot, home: &dyn LogHome, at: Position, times
         node: id.to_string(),
         boot_id: None,
         applied: None,
-        proven: ledger.is_known_gone(id),
+        proven: ledger.gone.contains(id),
         role: role_of(snapshot, id),
         lag: None,
         lease_ms: None,
+        connected: Some(false),
         ms: None,
-        connected: None,
     }));
     nodes
 }
@@ -155,8 +155,8 @@ fn of_member(member: &Member, snapshot: &Snapshot, home: &dyn LogHome, proven: b
         role: role_of(snapshot, &member.node),
         lag: applied.map(|at| at.lag(head)),
         lease_ms: home.lease_left(member).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        connected: Some(home.has_stream(member)),
         ms,
-        connected: None,
     }
 }
 

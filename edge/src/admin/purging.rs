@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::wire::admin::ErrorReply;
 use crate::wire::line_of;
 use crate::wire::log::SelectorLine;
-use crate::wire::purge::{DEFAULT_WAIT_MS, LINES_TYPE, MAX_WAIT_MS, PurgeLine, PurgeRequest, Wait};
+use crate::wire::purge::{DEFAULT_WAIT_MS, LINES_TYPE, MAX_WAIT_MS, PurgeLine, PurgeRequest, Target, Wait};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -94,12 +94,16 @@ async fn record(
         permit(token, selector)?;
     }
     if let TokenRole::Purge(_) = token.role {
-        let taken = node.quotas.take(token, selectors.len() as u64, clock::monotonic());
+        // A retry of what is recorded already costs what it takes to say so.
+        let id = request.id.as_deref().and_then(RecordId::new);
+        let is_retry = id.is_some_and(|id| home.find(&id, Some(&token.id)).is_some());
+        let cost = if is_retry { 0 } else { cost(&request.targets) };
+        let taken = node.quotas.take(token, cost, clock::monotonic());
         taken.map_err(|over| Denied::over_quota(over.to_string(), over.wait))?;
     }
     let (targets, wait) = (selectors.len(), request.wait);
     let patience = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
-    let purge = record_of(node, token, request, selectors)?;
+    let purge = record_of(node, snapshot, token, request, selectors)?;
     let appended = home.append(Entry::Purge(purge)).await.map_err(|error| denied(error, snapshot))?;
     let (node, snapshot) = (node.clone(), snapshot.clone());
     let proof = Proof { node, snapshot, home, appended, targets, began, times: Times::new() };
@@ -137,6 +141,7 @@ pub(super) fn home_of(node: &NodeState, snapshot: &Snapshot) -> Result<Arc<dyn L
 /// The record of a purge that may be recorded.
 fn record_of(
     node: &NodeState,
+    snapshot: &Snapshot,
     token: &TokenSpec,
     request: PurgeRequest,
     selectors: Vec<Selector>,
@@ -151,7 +156,15 @@ fn record_of(
     let asked = serde_json::to_vec(&(request.mode, &lines)).unwrap_or_default();
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(&asked).as_bytes()[..16]);
-    Ok(Purge { id, digest, by: token.id.clone(), mode: request.mode.into(), selectors })
+    let rules = snapshot.rules_of(&selectors);
+    Ok(Purge { id, digest, by: token.id.clone(), mode: request.mode.into(), selectors, rules })
+}
+
+/// What targets take of a token's quota: one each, and one more for so many bytes. The log keeps them, and sends them to
+/// every node.
+fn cost(targets: &[Target]) -> u64 {
+    const BYTES_OF_ONE: usize = 256;
+    targets.iter().map(|target| 1 + (target.text_bytes() / BYTES_OF_ONE) as u64).sum()
 }
 
 /// Why the log did not take something, in HTTP's words.
@@ -159,15 +172,27 @@ pub(super) fn denied(error: AppendError, snapshot: &Snapshot) -> Denied {
     let home = || snapshot.fleet.home().map_or("?", |home| home.id.as_str());
     let (status, hint) = match &error {
         AppendError::Refused(Refusal::Sealed) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("name its new home in [purge_log] home, in place of {}", home()))
+            (StatusCode::MISDIRECTED_REQUEST, format!("name its new home in [purge_log] home, in place of {}", home()))
         }
         AppendError::Refused(Refusal::NoMember(_)) => {
             (StatusCode::NOT_FOUND, "`purge-cli ping` shows those that are".to_owned())
         }
+        AppendError::Refused(Refusal::IdReused(_)) => (
+            StatusCode::CONFLICT,
+            "send the same as the first time, or another purge under an id of its own".to_owned(),
+        ),
+        AppendError::Refused(Refusal::RetryTooLate(_)) => {
+            (StatusCode::CONFLICT, "if it is to be purged once more, send it under another id".to_owned())
+        }
+        AppendError::Refused(Refusal::MayHoldLease(_)) => {
+            (StatusCode::CONFLICT, "it runs, and comes again: stop it first, then forget it".to_owned())
+        }
         AppendError::Refused(Refusal::TooManyMembers) => {
             (StatusCode::SERVICE_UNAVAILABLE, "`purge-cli forget` those that are gone".to_owned())
         }
-        AppendError::Refused(_) => (StatusCode::CONFLICT, "send another purge under an id of its own".to_owned()),
+        AppendError::Refused(
+            Refusal::NotOpened | Refusal::NoEpochs | Refusal::NoSuchEpoch(_) | Refusal::NodeTaken(_),
+        ) => (StatusCode::SERVICE_UNAVAILABLE, "look at the log of the purge log's home".to_owned()),
         AppendError::Log(_) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
     };
     let ErrorReply { error, hint: own } = ErrorReply::read(&error.to_string());

@@ -23,10 +23,10 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The environment variable is not set.
-    #[error("the environment variable {0} is not set; hint: export it before the start, or name a file instead")]
+    #[error("the environment variable {0} is not set\n    hint: export it before the start, or name a file instead")]
     NoEnv(String),
     /// The file can't be read.
-    #[error("{}: can't be read: {cause}; hint: it must hold the secret and be readable by this user", path.display())]
+    #[error("{}: can't be read: {cause}\n    hint: it must hold the secret and be readable by this user", path.display())]
     NoFile {
         /// The file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum SecretError {
     },
     /// The secret is too short to be one.
     #[error(
-        "the secret in {0} is shorter than {MIN_SECRET_BYTES} bytes; hint: `openssl rand -hex 32` makes a good one"
+        "the secret in {0} is shorter than {MIN_SECRET_BYTES} bytes\n    hint: `openssl rand -hex 32` makes a good one"
     )]
     TooShort(String),
 }

@@ -65,10 +65,15 @@ pub enum Answer {
 }
 
 /// What an answer is worth that says to be valid up to `replied`. `fence` was sampled before the question was sent.
+///
+/// It is worth what was asked for, however far the tier above is. What that one knows beyond it this node is yet to hear,
+/// and then has to look for itself: the records may be lost with the log's home, and others take their numbers; and a 304
+/// says what the tier above thinks of its own response, not of the one that is stored here.
 pub fn answer(asked: Asked, replied: Option<Position>, fence: Fence) -> Answer {
     match replied {
         Some(replied) if replied >= asked.valid_to || !rules::on(Rule::ReplyBelowDiscarded) => {
-            Answer::Valid(fence.answered_at(replied))
+            let worth = if rules::on(Rule::WorthWhatWasAsked) { asked.valid_to } else { replied };
+            Answer::Valid(fence.answered_at(worth))
         }
         Some(_) | None if asked.past_caches => Answer::Useless,
         Some(_) | None => Answer::AskAgain,
@@ -119,12 +124,12 @@ mod tests {
         let fence = Fence::new(at(5), Position::new(0, 2));
         let valid_to = |seq| Answer::Valid(Fence::new(at(seq), Position::new(0, 2)));
         assert_eq!(answer(asks(5, false), Some(at(5)), fence), valid_to(5));
-        assert_eq!(answer(asks(5, false), Some(at(9)), fence), valid_to(9));
+        assert_eq!(answer(asks(5, false), Some(at(9)), fence), valid_to(5), "no more than was asked for");
         assert_eq!(answer(asks(5, false), Some(at(4)), fence), Answer::AskAgain);
         assert_eq!(answer(asks(5, false), None, fence), Answer::AskAgain);
         assert_eq!(answer(asks(5, true), Some(at(4)), fence), Answer::Useless);
         assert_eq!(answer_without_lease(asks(5, false), Some(at(9)), false, fence), Answer::AskAgain);
-        assert_eq!(answer_without_lease(asks(5, false), Some(at(9)), true, fence), valid_to(9));
+        assert_eq!(answer_without_lease(asks(5, false), Some(at(9)), true, fence), valid_to(5));
         assert_eq!(answer_without_lease(asks(5, false), Some(at(4)), true, fence), Answer::AskAgain);
         assert_eq!(answer_without_lease(asks(5, true), Some(at(5)), false, fence), valid_to(5), "it is the origin's");
         assert_eq!(fence_of_origin(fence, Some(asks(8, true))).log(), at(8));

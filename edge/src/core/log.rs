@@ -18,9 +18,9 @@ mod tests;
 
 pub use chain::Chain;
 pub use follower::{Follower, Step};
-pub use home::{Home, MAX_MEMBERS, Meeting, Numbered, Offer, RETRY_WINDOW, Refusal};
+pub use home::{Home, MAX_EPOCH_STEP, MAX_MEMBERS, Meeting, Numbered, Offer, RETRY_WINDOW, Refusal};
 pub use lease::{Lease, Leases, MARGIN, MAX_GRANTS};
-pub use ledger::{Ledger, NotNext};
+pub use ledger::{Ledger, MAX_GONE, NotNext};
 pub use position::{Epoch, Position};
 pub use receipts::Receipts;
 pub use record::{Event, Leaving, MAX_ID_BYTES, Member, Purge, Record, RecordId};

@@ -36,6 +36,8 @@ pub enum Rule {
     AskedIsHeeded,
     /// A tier's answer that is valid up to less than was asked is discarded.
     ReplyBelowDiscarded,
+    /// A tier's answer is valid up to what was asked, not to what the tier has heard of beyond it.
+    WorthWhatWasAsked,
     /// What a soft purge has marked is not given to a tier.
     SoftNotToTiers,
     /// Records are applied without gaps.

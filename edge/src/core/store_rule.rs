@@ -85,6 +85,10 @@ pub enum NoStore {
     NoRoom,
     /// The 304 speaks of another response than the stored one (RFC 9111 §4.3.4).
     OtherValidated,
+    /// The 304 speaks of a stored response that has been purged meanwhile.
+    Purged,
+    /// The tier above makes keys by other rules, or the node itself does by now: see [`super::key_rules`].
+    KeyRules,
     /// The response to a HEAD, which has no body to store.
     Head,
     /// An error, in whose place a stored response may still be served.
@@ -137,6 +141,8 @@ impl NoStore {
             Self::TooLarge => "too-large",
             Self::NoRoom => "no-room",
             Self::OtherValidated => "other-validated",
+            Self::Purged => "purged",
+            Self::KeyRules => "key-rules",
             Self::Head => "head",
             Self::KeepsStale => "keeps-stale",
         }

@@ -6,6 +6,7 @@
 
 use super::hop::Asked;
 use super::key::Framed;
+use super::key_rules::KeyRules;
 use super::log::Position;
 use super::url::Scheme;
 use subtle::ConstantTimeEq;
@@ -46,37 +47,40 @@ pub struct TierHop {
     pub request_id: String,
     /// What it asks of purges.
     pub asked: Asked,
+    /// The rules by which it has made the URL, and will read the answer's tags.
+    pub rules: KeyRules,
 }
 
 impl TierHop {
     /// The field's value for a request of `target` at `host`.
     pub fn sign(&self, key: &TierKey, host: &str, target: &str) -> String {
         let mac = self.mac(key, host, target);
-        let Self { node, scheme, request_id, asked } = self;
+        let Self { node, scheme, request_id, asked, rules } = self;
         let (scheme, valid_to, caches) = (scheme.as_str(), asked.valid_to, caches(*asked));
-        format!("v2;{node};{scheme};{request_id};{valid_to};{caches};{}", hex(&mac))
+        format!("v3;{node};{scheme};{request_id};{valid_to};{caches};{rules};{}", hex(&mac))
     }
 
     /// Reads and checks a value; `None` if it is not from a tier that knows the key, for this very request.
     pub fn verify(value: &str, key: &TierKey, host: &str, target: &str) -> Option<Self> {
         let words: Vec<&str> = value.split(';').collect();
-        let ["v2", node, scheme, request_id, valid_to, caches, mac] = words[..] else { return None };
+        let ["v3", node, scheme, request_id, valid_to, caches, rules, mac] = words[..] else { return None };
         let past_caches = match caches {
             "any" => false,
             "past" => true,
             _ => return None,
         };
         let asked = Asked { valid_to: Position::parse(valid_to)?, past_caches };
-        let hop =
-            Self { node: node.to_owned(), scheme: Scheme::parse(scheme)?, request_id: request_id.to_owned(), asked };
+        let (scheme, rules) = (Scheme::parse(scheme)?, KeyRules::parse(rules)?);
+        let hop = Self { node: node.to_owned(), scheme, request_id: request_id.to_owned(), asked, rules };
         let want = hex(&hop.mac(key, host, target));
         bool::from(want.as_bytes().ct_eq(mac.as_bytes())).then_some(hop)
     }
 
     fn mac(&self, key: &TierKey, host: &str, target: &str) -> [u8; 32] {
-        let mut words = Framed::new(b"tidewall tier 2");
-        let valid_to = self.asked.valid_to.to_string();
-        let parts = [&self.node, self.scheme.as_str(), &self.request_id, &valid_to, caches(self.asked), host, target];
+        let mut words = Framed::new(b"tidewall tier 3");
+        let (valid_to, rules) = (self.asked.valid_to.to_string(), self.rules.to_string());
+        let caches = caches(self.asked);
+        let parts = [&self.node, self.scheme.as_str(), &self.request_id, &valid_to, caches, &rules, host, target];
         for part in parts {
             words.part(part.as_bytes());
         }
@@ -88,31 +92,34 @@ const fn caches(asked: Asked) -> &'static str {
     if asked.past_caches { "past" } else { "any" }
 }
 
-/// The words of the field in a response: up to where no purge hides it.
+/// The words of the field in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierReply {
-    /// Up to here.
+    /// Up to here no purge hides it.
     pub valid_to: Position,
+    /// The rules by which the tier above has made keys, and read tags.
+    pub rules: KeyRules,
 }
 
 impl TierReply {
     /// The field's value for the response to the request with this id.
     pub fn sign(self, key: &TierKey, request_id: &str) -> String {
-        format!("v2;{};{}", self.valid_to, hex(&self.mac(key, request_id)))
+        format!("v3;{};{};{}", self.valid_to, self.rules, hex(&self.mac(key, request_id)))
     }
 
     /// Reads and checks a value; `None` if it is not from a tier that knows the key, for this very request.
     pub fn verify(value: &str, key: &TierKey, request_id: &str) -> Option<Self> {
         let words: Vec<&str> = value.split(';').collect();
-        let ["v2", valid_to, mac] = words[..] else { return None };
-        let reply = Self { valid_to: Position::parse(valid_to)? };
+        let ["v3", valid_to, rules, mac] = words[..] else { return None };
+        let reply = Self { valid_to: Position::parse(valid_to)?, rules: KeyRules::parse(rules)? };
         let want = hex(&reply.mac(key, request_id));
         bool::from(want.as_bytes().ct_eq(mac.as_bytes())).then_some(reply)
     }
 
     fn mac(self, key: &TierKey, request_id: &str) -> [u8; 32] {
-        let mut words = Framed::new(b"tidewall tier reply 2");
+        let mut words = Framed::new(b"tidewall tier reply 3");
         words.part(self.valid_to.to_string().as_bytes());
+        words.part(self.rules.to_string().as_bytes());
         words.part(request_id.as_bytes());
         *blake3::keyed_hash(&key.0, &words.finish()).as_bytes()
     }
@@ -128,7 +135,11 @@ mod tests {
 
     fn hop() -> TierHop {
         let asked = Asked { valid_to: Position::new(1, 7), past_caches: false };
-        TierHop { node: "fra-1".into(), scheme: Scheme::Https, request_id: "ab12".into(), asked }
+        TierHop { node: "fra-1".into(), scheme: Scheme::Https, request_id: "ab12".into(), asked, rules: rules("0f") }
+    }
+
+    fn rules(byte: &str) -> KeyRules {
+        KeyRules::parse(&byte.repeat(16)).expect("key rules")
     }
 
     #[test]
@@ -144,21 +155,24 @@ mod tests {
             (value.replace("https", "http"), key.clone(), "a.example", "/x?y"),
             (value.replace("1.7", "1.6"), key.clone(), "a.example", "/x?y"),
             (value.replace("any", "past"), key.clone(), "a.example", "/x?y"),
+            (value.replace(&"0f".repeat(16), &"0e".repeat(16)), key.clone(), "a.example", "/x?y"),
             (format!("{value};more"), key.clone(), "a.example", "/x?y"),
             (String::new(), key.clone(), "a.example", "/x?y"),
-            ("v2;;;;;;".into(), key, "a.example", "/x?y"),
+            ("v3;;;;;;;".into(), key, "a.example", "/x?y"),
         ] {
             assert_eq!(TierHop::verify(&value, &key, host, target), None, "{value:?}");
         }
     }
     #[test]
     fn a_reply_is_for_the_very_request() {
-        let (key, reply) = (TierKey::derive(b"secret"), TierReply { valid_to: Position::new(1, 7) });
+        let (key, valid_to) = (TierKey::derive(b"secret"), Position::new(1, 7));
+        let reply = TierReply { valid_to, rules: rules("0f") };
         let value = reply.sign(&key, "ab12");
         assert_eq!(TierReply::verify(&value, &key, "ab12"), Some(reply));
         assert_eq!(TierReply::verify(&value, &key, "ab13"), None);
         assert_eq!(TierReply::verify(&value, &TierKey::derive(b"other"), "ab12"), None);
         assert_eq!(TierReply::verify(&value.replace("1.7", "1.8"), &key, "ab12"), None);
+        assert_eq!(TierReply::verify(&value.replace("0f0f", "0e0f"), &key, "ab12"), None);
         assert_ne!(key.follow_token(), TierKey::derive(b"other").follow_token());
     }
 }

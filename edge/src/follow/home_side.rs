@@ -1,6 +1,6 @@
 //! The home's side of a stream.
 
-use super::lines::Lines;
+use super::lines::{Lines, TooLong};
 use super::{End, HEARTBEAT, SILENCE};
 use crate::core::log::{Chain, Member, Position, Refusal};
 use crate::log_home::{AppendError, Entry, LogHome, Start};
@@ -16,20 +16,43 @@ const READ_BYTES: usize = 1 << 20;
 /// Tells a node of the log for as long as the node listens, and takes its receipts.
 pub async fn attend(home: Arc<dyn LogHome>, mut end: End) {
     let mut lines = Lines::new(MAX_NODE_LINE_BYTES);
-    let Some((member, at, chain, strict)) = hello(&mut end, &mut lines).await else { return };
-    if let Err(error) = home.append(Entry::Join(member.clone())).await {
-        tracing::warn!(%member, %error, "a node can't follow the purge log");
+    let Some((member, at, chain)) = hello(&mut end, &mut lines).await else { return };
+    let told = match home.append(Entry::Join(member.clone())).await {
+        Ok(_) => {
+            let _open = Stream::of(&home, &member);
+            tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await
+        }
+        Err(error) => Err(error),
+    };
+    let Err(error) = told else { return };
+    tracing::warn!(%member, %error, "a node is told no more of the purge log");
+    if let AppendError::Refused(_) = error {
+        // It serves nothing any more that is stored, until it is taken.
         let (error, hint) = in_words(&error);
         end.say(&FromHome::Refused { error, hint }).await;
-        return;
-    }
-    home.says_strict(&member, strict);
-    if let Err(error) = tell(home.as_ref(), &mut end, &mut lines, &member, at, chain).await {
-        tracing::warn!(%member, %error, "a node is told no more of the purge log");
     }
 }
 
-async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Chain, bool)> {
+/// A member's stream, open for as long as this is.
+struct Stream<'h> {
+    home: &'h dyn LogHome,
+    member: &'h Member,
+}
+
+impl<'h> Stream<'h> {
+    fn of(home: &'h Arc<dyn LogHome>, member: &'h Member) -> Self {
+        home.stream_opens(member);
+        Self { home: home.as_ref(), member }
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.home.stream_ends(self.member);
+    }
+}
+
+async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Chain)> {
     let line = loop {
         match lines.next() {
             Ok(Some(line)) => break line,
@@ -37,8 +60,8 @@ async fn hello(end: &mut End, lines: &mut Lines) -> Option<(Member, Position, Ch
             Err(_) => return None,
         }
     };
-    let Ok(FromNode::Hello { member, at, chain, strict }) = serde_json::from_slice(&line) else { return None };
-    Some((member.read().ok()?, Position::parse(&at)?, Chain::parse(&chain)?, strict))
+    let Ok(FromNode::Hello { member, at, chain }) = serde_json::from_slice(&line) else { return None };
+    Some((member.read().ok()?, Position::parse(&at)?, Chain::parse(&chain)?))
 }
 
 async fn tell(
@@ -67,7 +90,7 @@ async fn tell(
             changed = head.changed() => {
                 // Who has been forgotten may join again, and is waited for then.
                 if !home.is_member(member) {
-                    return Ok(());
+                    return Err(Refusal::NoMember(member.to_string()).into());
                 }
                 if changed.is_err() || !send_all(home, end, &mut sent).await? {
                     return Ok(());
@@ -110,15 +133,19 @@ async fn send_all(home: &dyn LogHome, end: &End, sent: &mut Position) -> Result<
 
 /// Takes what the node says; `false` if it has said its last word, or nonsense.
 async fn hear(home: &dyn LogHome, end: &End, lines: &mut Lines, member: &Member) -> Result<bool, AppendError> {
-    while let Ok(Some(line)) = lines.next() {
+    loop {
+        let line = match lines.next() {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(true),
+            Err(TooLong) => return Ok(false),
+        };
         match serde_json::from_slice(&line) {
             Ok(FromNode::Applied { at }) => match Position::parse(&at) {
                 Some(at) => home.acknowledge(member, at),
                 None => return Ok(false),
             },
             Ok(FromNode::Beat {}) => {
-                // Who is refused learns it where it next joins.
-                let Ok((duration, head)) = home.lease(member) else { return Ok(false) };
+                let (duration, head) = home.lease(member)?;
                 let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                 if !end.say(&FromHome::Lease { head: head.position.to_string(), ms }).await {
                     return Ok(false);
@@ -131,7 +158,6 @@ async fn hear(home: &dyn LogHome, end: &End, lines: &mut Lines, member: &Member)
             Ok(FromNode::Hello { .. }) | Err(_) => return Ok(false),
         }
     }
-    Ok(true)
 }
 
 fn in_words(error: &AppendError) -> (String, String) {
@@ -139,6 +165,10 @@ fn in_words(error: &AppendError) -> (String, String) {
     let hint = match error {
         AppendError::Refused(Refusal::NodeTaken(_)) => {
             "stop the other one; if it does not run any more, say so: purge-cli forget NODE".to_owned()
+        }
+        AppendError::Refused(Refusal::NoMember(_)) => "it joins again by itself".to_owned(),
+        AppendError::Refused(Refusal::NoSuchEpoch(_)) => {
+            "it has followed another purge log: remove state.json in its data folder, and start it again".to_owned()
         }
         AppendError::Refused(Refusal::Sealed) => "name the new home in [purge_log] home".to_owned(),
         _ => hint.unwrap_or_default(),

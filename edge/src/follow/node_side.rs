@@ -110,8 +110,7 @@ impl NodeSide {
 
     async fn listen(&mut self, end: &mut End, node: &impl Applies) -> Ended {
         let (at, chain) = (self.follower.applied(), self.follower.chain());
-        let (at, chain, strict) = (at.to_string(), chain.to_string(), self.strict.is_some());
-        let hello = FromNode::Hello { member: (&self.member).into(), at, chain, strict };
+        let hello = FromNode::Hello { member: (&self.member).into(), at: at.to_string(), chain: chain.to_string() };
         if !end.say(&hello).await {
             return Ended::Gone;
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::id::{NodeId, SiteId, TokenId};
+use crate::core::key_rules::KeyRules;
 use crate::core::log::{Lease, Member, Position, Purge, RecordId, Refusal};
 use crate::core::purge::{Mode, Selector};
 use crate::core::time::Timestamp;
@@ -13,7 +14,7 @@ fn id(text: &str) -> RecordId {
 }
 
 fn member(node: &str, boot: &str, folder: &str) -> Member {
-    Member { node: NodeId::new(node).expect("a good name"), boot: id(boot), folder: id(folder) }
+    Member { node: NodeId::new(node).expect("a good name"), boot: id(boot), folder: id(folder), strict: false }
 }
 
 fn purge(name: &str) -> Entry {
@@ -23,6 +24,7 @@ fn purge(name: &str) -> Entry {
         by: TokenId::new("deploy").expect("a good name"),
         mode: Mode::Hard,
         selectors: vec![Selector::Site { site: SiteId::new("docs").expect("a good name") }],
+        rules: KeyRules::default(),
     })
 }
 
@@ -135,6 +137,59 @@ async fn proven(home: &FileHome, at: Position) {
     }
 }
 
+/// Until the home has found that nobody is at the other end.
+async fn no_stream(home: &FileHome, member: &Member) {
+    for _ in 0..2000 {
+        if !home.has_stream(member) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the stream of {member} is still open");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_folder_is_no_sign_that_its_process_has_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let first = Node::new(&home, member("fra-1", "b1", "f1"), Known::NOTHING);
+    first.did(2).await;
+    let copy = Node::new(&home, member("fra-1", "b2", "f1"), Known::NOTHING);
+    let (_, ended) = copy.task.await.expect("it ends");
+    assert!(matches!(&ended, Ended::Refused { error, .. } if error.contains("fra-1/b1")), "{ended:?}");
+    assert_eq!(copy.noted.did(), ["leased false", "refused"]);
+    // Once its stream has ended the first one is gone, as far as anybody can tell.
+    first.task.abort();
+    no_stream(&home, &member("fra-1", "b1", "f1")).await;
+    let next = Node::new(&home, member("fra-1", "b3", "f1"), Known::NOTHING);
+    next.until("caught up").await;
+    assert_eq!(home.ledger().members.keys().collect::<Vec<_>>(), [&member("fra-1", "b3", "f1")]);
+}
+
+#[tokio::test]
+async fn who_is_a_member_no_longer_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let fra = Node::new(&home, member("fra-1", "b1", "f1"), Known::NOTHING);
+    fra.until("caught up").await;
+    home.append(Entry::Forget(member("fra-1", "b1", "f1").node)).await.expect("it is recorded");
+    let (_, ended) = fra.task.await.expect("it ends");
+    assert!(matches!(&ended, Ended::Refused { .. }), "{ended:?}");
+    assert!(fra.noted.did().contains(&"refused".to_owned()), "it serves nothing that is stored: {:?}", fra.noted.did());
+}
+
+#[tokio::test]
+async fn nobody_takes_all_the_epochs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let at = Position::new(60_000, 5);
+    let known = Known { at, chain: crate::core::log::Chain::START.with(at, b"x") };
+    let fra = Node::new(&home, member("fra-1", "b1", "f1"), known);
+    let (_, ended) = fra.task.await.expect("it ends");
+    assert!(matches!(&ended, Ended::Refused { hint, .. } if hint.contains("state.json")), "{ended:?}");
+    assert_eq!(home.ledger().epoch(), 1);
+}
+
 #[tokio::test]
 async fn a_purge_reaches_whoever_follows_and_is_proven() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -168,6 +223,7 @@ async fn who_was_away_gets_what_it_lacks() {
         last = home.append(purge(name)).await.expect("it is recorded").position;
     }
     assert_eq!(home.unproven(last), [member("fra-1", "b1", "f1")], "nobody forgets it");
+    no_stream(&home, &member("fra-1", "b1", "f1")).await;
     // The node's next process, in the same folder.
     let again = Node::new(&home, member("fra-1", "b2", "f1"), known);
     proven(&home, last).await;
@@ -193,7 +249,6 @@ async fn a_second_process_of_a_node_is_refused_and_one_that_drained_leaves() {
     let hello = crate::wire::follow::FromNode::Hello {
         member: (&member("sin-1", "b3", "f3")).into(),
         at: Position::ZERO.to_string(),
-        strict: false,
         chain: crate::core::log::Chain::START.to_string(),
     };
     assert!(end.say(&hello).await);
@@ -241,6 +296,16 @@ async fn nonsense_ends_a_stream_and_changes_nothing() {
     }
     assert_eq!(home.ledger(), before);
 
+    // A member's line without end.
+    let (end, of_home) = End::pair();
+    let attending = tokio::spawn(attend(home.clone(), of_home));
+    let member_line = (&member("sin-1", "b3", "f3")).into();
+    let (at, chain) = (Position::ZERO.to_string(), crate::core::log::Chain::START.to_string());
+    assert!(end.say(&crate::wire::follow::FromNode::Hello { member: member_line, at, chain }).await);
+    while end.send(Bytes::from(vec![b'x'; 1000])).await {}
+    attending.await.expect("it ends");
+    home.append(Entry::Forget(member("sin-1", "b3", "f3").node)).await.expect("it is recorded");
+
     let (mut end, mut of_home) = End::pair();
     let mut side = NodeSide::new(member("fra-1", "b1", "f1"), Known::NOTHING, None);
     let noted = Arc::new(Noted::default());
@@ -262,7 +327,7 @@ async fn a_strict_node_is_leased() {
     let retention = Retention { age: Duration::from_secs(3600), count: 1000 };
     let lease = Duration::from_secs(3600);
     let home = Arc::new(FileHome::open(&folder.path().join("log"), retention, Some(lease)).expect("a log"));
-    let fra = member("fra-1", "b1", "f1");
+    let fra = Member { strict: true, ..member("fra-1", "b1", "f1") };
     let node = Node::start(&home, NodeSide::new(fra.clone(), Known::NOTHING, Some(lease)));
     node.until("leased true").await;
     assert!(home.lease_left(&fra).is_some_and(|left| left > Duration::from_secs(3000)));

@@ -7,16 +7,17 @@ pub use backup::{RestoreError, Restored};
 use super::{AppendError, Appended, Cause, Entry, Head, Kept, LogError, LogHome, Start};
 use crate::clock;
 use crate::config::PurgeLogConfig;
-use crate::core::id::NodeId;
+use crate::core::id::{NodeId, TokenId};
 use crate::core::log::{
     Chain, Event, Home, Leases, Ledger, Meeting, Member, Offer, Position, Record, RecordId, Refusal,
 };
+use crate::data_folder::sync_entry;
 use crate::wire::log::{LedgerLine, decode, encode};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -67,16 +68,11 @@ struct Inner {
     state: Mutex<Option<State>>,
     home: Mutex<Home>,
     /// Taken after `home`, where both are.
-    leasing: Mutex<Leasing>,
+    leases: Mutex<Leases>,
+    /// How many streams of each member are open; none that has none.
+    streams: Mutex<BTreeMap<Member, usize>>,
     head: watch::Sender<Head>,
     receipts: watch::Sender<u64>,
-}
-
-/// The leases, and who serves under them alone.
-#[derive(Debug)]
-struct Leasing {
-    leases: Leases,
-    strict: BTreeSet<Member>,
 }
 
 #[derive(Debug)]
@@ -111,6 +107,8 @@ impl FileHome {
     /// [`LogError`]: the file can't be had, or is no log.
     pub fn open(path: &Path, retention: Retention, lease: Option<Duration>) -> Result<Self, LogError> {
         let (database, home) = load(path).map_err(|cause| error(path, "opened", cause))?;
+        // The file's name must outlive a power cut as its content does.
+        sync_entry(path).map_err(|cause| error(path, "opened", Cause::Database(Box::new(redb::Error::Io(cause)))))?;
         let lease = lease.unwrap_or_default();
         let longest = note_lease(&database, lease).map_err(|cause| error(path, "opened", cause))?;
         let leases = Leases::new(clock::boot_time(), lease, longest);
@@ -121,7 +119,8 @@ impl FileHome {
             retention,
             state: Mutex::new(Some(State { database })),
             home: Mutex::new(home),
-            leasing: Mutex::new(Leasing { leases, strict: BTreeSet::new() }),
+            leases: Mutex::new(leases),
+            streams: Mutex::default(),
             head,
             receipts,
         };
@@ -151,9 +150,7 @@ impl FileHome {
             drop(home);
             let io = |cause| RestoreError::Io { path: path.to_owned(), cause };
             fs::rename(&beside, path).map_err(io)?;
-            if let Some(folder) = path.parent() {
-                fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
-            }
+            sync_entry(path).map_err(io)?;
             Ok(Restored { records, head, was_sealed })
         });
         if restored.is_err() {
@@ -193,9 +190,9 @@ impl FileHome {
                     }
                     Offer::Number(_) => vec![Event::Purge(purge)],
                 },
-                Entry::Join(member) => home.join(&member)?,
+                Entry::Join(member) => home.join(&member, |other| self.has_stream(other))?,
                 Entry::Drained(member) => home.drained(&member).into_iter().collect(),
-                Entry::Forget(node) => home.forget(&node)?,
+                Entry::Forget(node) => self.0.leases.lock().forget_node(&home, &node, clock::boot_time())?,
                 Entry::Seal => vec![Event::Seal],
                 Entry::Epoch { above, lifts_seal } => {
                     let position = home.next_epoch(above, lifts_seal)?;
@@ -234,9 +231,7 @@ impl FileHome {
         let mut home = self.0.home.lock();
         for (record, kept) in &kept {
             if let Event::Leave { member, .. } = &record.event {
-                let mut leasing = self.0.leasing.lock();
-                leasing.leases.forget(member);
-                leasing.strict.remove(member);
+                self.0.leases.lock().forget(member);
             }
             home.committed(record, &kept.bytes)
                 .map_err(|why| self.0.error("written", Cause::Content(why.to_string())))?;
@@ -310,9 +305,7 @@ fn base_of(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Le
 
 /// The longest lease that any home of this log has granted, this one included.
 fn note_lease(database: &Database, lease: Duration) -> Result<Duration, Cause> {
-    let known = db(db(db(database.begin_read())?.open_table(BASE))?.get(LEASE))?;
-    let known = known.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse().ok());
-    let known = Duration::from_millis(known.unwrap_or(0));
+    let known = known_lease(&db(db(database.begin_read())?.open_table(BASE))?)?;
     if lease <= known {
         return Ok(known);
     }
@@ -321,6 +314,13 @@ fn note_lease(database: &Database, lease: Duration) -> Result<Duration, Cause> {
     db(db(transaction.open_table(BASE))?.insert(LEASE, text.as_bytes()).map(drop))?;
     db(transaction.commit())?;
     Ok(lease)
+}
+
+/// The longest lease that was granted, as it was noted.
+fn known_lease(base: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Duration, Cause> {
+    let known = db(base.get(LEASE))?;
+    let ms = known.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse().ok());
+    Ok(Duration::from_millis(ms.unwrap_or(0)))
 }
 
 fn insert<'k>(database: &Database, kept: impl Iterator<Item = &'k Kept>) -> Result<(), Cause> {
@@ -437,43 +437,47 @@ impl LogHome for FileHome {
 
     fn unproven(&self, at: Position) -> Vec<Member> {
         let home = self.0.home.lock();
-        let leasing = self.0.leasing.lock();
-        leasing.leases.unproven(&home, at, clock::boot_time(), |member| leasing.strict.contains(member))
+        self.0.leases.lock().unproven(&home, at, clock::boot_time())
     }
 
-    fn says_strict(&self, member: &Member, strict: bool) {
-        let home = self.0.home.lock();
-        let mut leasing = self.0.leasing.lock();
-        leasing.strict.retain(|member| home.is_member(member));
-        match strict && home.is_member(member) {
-            true => leasing.strict.insert(member.clone()),
-            false => leasing.strict.remove(member),
-        };
+    fn stream_opens(&self, member: &Member) {
+        *self.0.streams.lock().entry(member.clone()).or_default() += 1;
+    }
+
+    fn stream_ends(&self, member: &Member) {
+        let mut streams = self.0.streams.lock();
+        if let Some(open) = streams.get_mut(member) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(member);
+            }
+        }
+    }
+
+    fn has_stream(&self, member: &Member) -> bool {
+        self.0.streams.lock().contains_key(member)
     }
 
     fn lease(&self, member: &Member) -> Result<(Duration, Head), Refusal> {
         // Records are committed under the same lock: what is numbered later is not in this head, and no lease is from before
         // it that was granted later.
         let home = self.0.home.lock();
-        let duration = self.0.leasing.lock().leases.grant(&home, member, clock::boot_time())?;
+        let duration = self.0.leases.lock().grant(&home, member, clock::boot_time())?;
         Ok((duration, head_of(&home)))
     }
 
     fn lease_left(&self, member: &Member) -> Option<Duration> {
-        let leasing = self.0.leasing.lock();
-        leasing.strict.contains(member).then(|| clock::boot_time().until(leasing.leases.ends(member)))
+        member.strict.then(|| clock::boot_time().until(self.0.leases.lock().ends(member)))
     }
 
     fn ends_leases(&self, node: &NodeId) -> Duration {
         let home = self.0.home.lock();
-        let mut leasing = self.0.leasing.lock();
+        let mut leases = self.0.leases.lock();
         let now = clock::boot_time();
         let mut longest = Duration::ZERO;
-        for member in home.ledger().members.keys().filter(|member| member.node == *node) {
-            if leasing.strict.contains(member) {
-                leasing.leases.stop(member);
-                longest = longest.max(now.until(leasing.leases.ends(member)));
-            }
+        for member in home.ledger().members.keys().filter(|member| member.node == *node && member.strict) {
+            leases.stop(member);
+            longest = longest.max(now.until(leases.ends(member)));
         }
         longest
     }
@@ -482,8 +486,8 @@ impl LogHome for FileHome {
         self.0.home.lock().is_member(member)
     }
 
-    fn find(&self, id: &RecordId) -> Option<Position> {
-        self.0.home.lock().find(id).map(|numbered| numbered.position)
+    fn find(&self, id: &RecordId, by: Option<&TokenId>) -> Option<Position> {
+        self.0.home.lock().find(id, by).map(|numbered| numbered.position)
     }
 
     async fn back_up(&self, lines: mpsc::Sender<Bytes>) -> Result<(), LogError> {

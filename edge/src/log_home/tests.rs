@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::id::{SiteId, TokenId};
+use crate::core::key_rules::KeyRules;
 use crate::core::log::RecordId;
 use crate::core::purge::{Mode, Selector};
 use crate::wire::log::decode;
@@ -23,11 +24,17 @@ fn purge(name: &str) -> Purge {
         by: TokenId::new("deploy").expect("a good name"),
         mode: Mode::Hard,
         selectors: vec![Selector::Site { site: SiteId::new("docs").expect("a good name") }],
+        rules: KeyRules::default(),
     }
 }
 
 fn member(node: &str, boot: &str) -> Member {
-    Member { node: NodeId::new(node).expect("a good name"), boot: id(boot), folder: id(&format!("folder-of-{node}")) }
+    Member {
+        node: NodeId::new(node).expect("a good name"),
+        boot: id(boot),
+        folder: id(&format!("folder-of-{node}")),
+        strict: false,
+    }
 }
 
 async fn append(home: &FileHome, entry: Entry) -> Appended {

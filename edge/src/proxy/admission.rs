@@ -6,7 +6,7 @@ use super::upstreaming::CDN_NAME;
 use crate::core::cache_control::RequestDirectives;
 use crate::core::cache_control::fields::{is_token, named_in_connection};
 use crate::core::forwarded::{Loop, detect_loop, has_passed};
-use crate::core::hop::{Turn, turn};
+use crate::core::hop::{Asked, Turn, turn};
 use crate::core::site_rule;
 use crate::core::tier::{TIER_FIELD, TierHop};
 use crate::core::url::{Scheme, SiteUrl, normal_target, normalise_host, target_authority};
@@ -110,6 +110,8 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         Some(Pass::Upgrade)
     } else if !node.uses_store(&ctx.snapshot) {
         Some(Pass::NoPurgeLog)
+    } else if ctx.tier.as_ref().is_some_and(|hop| hop.rules != site.key_rules) {
+        Some(Pass::KeyRules)
     } else {
         None
     };
@@ -143,11 +145,17 @@ fn hop_of(request: &RequestHeader, snapshot: &Snapshot) -> Option<TierHop> {
 /// A request of the tier below may know of purges that this node has not heard of: they are on their way. It waits a moment
 /// for them, or goes past what is stored.
 pub(super) async fn keep_up(node: &NodeState, ctx: &mut Context) {
-    let Some(asked) = ctx.tier.as_ref().map(|hop| hop.asked) else { return };
-    // Nearly always; what follows is for those who must wait.
-    if turn(asked, node.purges.applied().log(), false) == Turn::Serve {
-        return;
+    if let Some(asked) = ctx.tier.as_ref().map(|hop| hop.asked)
+        // Nearly always; what follows is for those who must wait.
+        && turn(asked, node.purges.applied().log(), false) != Turn::Serve
+    {
+        catch_up(node, asked, ctx).await;
     }
+    // After the lease, which `admit` has looked at: see `Lease::holds`.
+    ctx.asked_at = node.purges.applied();
+}
+
+async fn catch_up(node: &NodeState, asked: Asked, ctx: &mut Context) {
     let mut changes = node.purges.changes();
     let mut patience = std::pin::pin!(tokio::time::sleep(CATCH_UP));
     let mut has_waited = false;

@@ -40,6 +40,8 @@ pub(super) enum Pass {
     NoPurgeLog,
     /// The tier below has heard of purges that this node has not heard of.
     Behind,
+    /// The tier below makes keys by other rules.
+    KeyRules,
 }
 
 impl Pass {
@@ -51,6 +53,7 @@ impl Pass {
             Self::Upgrade => "upgrade",
             Self::NoPurgeLog => "no-purge-log",
             Self::Behind => "behind",
+            Self::KeyRules => "key-rules",
         }
     }
 }
@@ -70,6 +73,8 @@ pub(super) struct Upstream {
     pub(super) asked: Option<Asked>,
     /// The tier above is asked past its caches.
     pub(super) past_caches: bool,
+    /// Keys are made by other rules there, or here by now: what comes is not stored.
+    pub(super) has_other_rules: bool,
     /// How many interim responses came before it.
     pub(super) interims: usize,
     /// The status that came back.
@@ -157,6 +162,8 @@ pub struct Context {
     /// The request is a refresh in the background that came to nothing.
     pub(super) refresh_failed: bool,
     pub(super) pass: Option<Pass>,
+    /// What had been applied when what is stored was found to be up to the request: see [`crate::core::purge::Arrival`].
+    pub(super) asked_at: Fence,
     pub(super) lookup: Option<Arc<Lookup>>,
     pub(super) reuse: Option<Reuse>,
     /// A stale response is served because the tier above failed.
@@ -188,6 +195,7 @@ impl Context {
             is_bare: false,
             refresh_failed: false,
             pass: None,
+            asked_at: Fence::ZERO,
             lookup: None,
             reuse: None,
             stale_if_error: false,

@@ -122,7 +122,8 @@ pub(super) fn write_response(
 /// What the tier below is told of purges; `None` if the request is not from a tier.
 pub(super) fn reply_to_tier(valid_to: Position, ctx: &Context) -> Option<HeaderValue> {
     let (hop, key) = ctx.tier.as_ref().zip(ctx.snapshot.tier_key.as_ref())?;
-    HeaderValue::from_str(&TierReply { valid_to }.sign(key, &hop.request_id)).ok()
+    let rules = ctx.target.as_ref().map(|(_, site)| site.key_rules).unwrap_or_default();
+    HeaderValue::from_str(&TierReply { valid_to, rules }.sign(key, &hop.request_id)).ok()
 }
 
 /// Up to where no purge hides what is answered.

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::refreshing;
 use crate::clock;
 use crate::core::cache_control::RequestDirectives;
+use crate::core::purge::Arrival;
 use crate::core::reuse::{PurgeMark, Reuse, StaleIfError, UpstreamFailure, for_tier, reuse, stale_if_error};
 use crate::core::validate::validators;
 use crate::node::NodeState;
@@ -55,6 +56,7 @@ pub(super) fn on_found(
         return Err(Error::explain(ErrorType::InternalError, "a hit that is not from this store"));
     };
     let verdict = verdict(&node.purges, ctx.site()?, &ctx.directives, &hit.entry);
+    let verdict = if answers_who_waited(node, ctx, &hit.entry, verdict) { Reuse::Fresh } else { verdict };
     let verdict = if ctx.tier.is_some() { for_tier(verdict) } else { verdict };
     ctx.reuse = Some(verdict);
     // While an origin fails, requests don't wait to hear that once more: one at a time tries again behind their backs.
@@ -92,6 +94,16 @@ pub(super) fn on_found(
         }
         Reuse::MustRefetch(_) => ForcedFreshness::ForceMiss,
     })
+}
+
+/// Whether what a request has waited for answers it, although a purge hides it by now: it was sent for after everything had
+/// been applied that was proven when the request came. So each request gets an answer also where purges come faster than
+/// the origin's responses.
+fn answers_who_waited(node: &NodeState, ctx: &Context, entry: &Entry, verdict: Reuse) -> bool {
+    let has_waited = ctx.lookup.as_ref().is_some_and(|lookup| lookup.collapsed());
+    has_waited
+        && matches!(verdict, Reuse::MustRefetch(_))
+        && node.purges.arrival(&entry.subject, entry.fence, ctx.asked_at) == Arrival::AnswersOnly
 }
 
 /// Whether the refresh of what was found is arriving already. The lock doesn't know: it is held until the head is there.

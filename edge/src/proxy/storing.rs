@@ -19,7 +19,7 @@ use crate::core::validate::{HeadEffect, Selects, head_effect, merge_304, selects
 use crate::core::vary::VaryRule;
 use crate::node::NodeState;
 use crate::store::entry::Entry;
-use crate::store::lookup::Plan;
+use crate::store::lookup::{Lookup, Plan};
 use crate::store::pingora::meta;
 use http::{HeaderMap, Method, StatusCode, header};
 use pingora::cache::{NoCacheReason, RespCacheable};
@@ -54,6 +54,11 @@ pub(super) fn decide(
             node.store.forget(&stored);
             ctx.upstream.refetch = Refetch::Due;
             Err(NoStore::OtherValidated)
+        }
+        Some((_, stored)) if !is_alive(node, &lookup, &stored, ctx) => {
+            node.store.forget(&stored);
+            ctx.upstream.refetch = Refetch::Due;
+            Err(NoStore::Purged)
         }
         Some((fields, stored)) => {
             let plan = updated(session, &stored, &fields, ctx);
@@ -114,6 +119,16 @@ pub(super) fn decide(
             Ok(RespCacheable::Uncacheable(NoCacheReason::OriginNotCache))
         }
     }
+}
+
+/// Whether what a 304 has validated is not purged by now. If so, the 304 is worth no more than what this node has applied.
+fn is_alive(node: &NodeState, lookup: &Lookup, stored: &Entry, ctx: &mut Context) -> bool {
+    let applied = node.purges.applied();
+    let mark = node.purges.verdict(&stored.subject, &stored.mark);
+    let Some(fence) = ctx.upstream.fence.of_validated(mark, applied) else { return false };
+    ctx.upstream.fence = fence;
+    lookup.set_fence(fence);
+    true
 }
 
 /// Whether a response that is not stored is the last word on what is stored: an answer of the origin's, and not one to the
@@ -212,6 +227,9 @@ pub(super) fn plan(
     ctx: &Context,
 ) -> Result<Plan, NoStore> {
     let (url, site) = ctx.target.as_ref().ok_or(NoStore::SitePass)?;
+    if ctx.upstream.has_other_rules {
+        return Err(NoStore::KeyRules);
+    }
     let rules = site_rule::for_response(&site.site.rules, &url.path, request, headers);
     let stripped = (rules.strip_cookies == Some(true)).then(|| {
         let mut headers = headers.clone();

@@ -180,6 +180,7 @@ pub(super) fn write_request(
     let asked_by_below = ctx.tier.as_ref().map(|hop| hop.asked);
     ctx.upstream.asked = is_tier.then(|| hop::upward(applied.log(), asked_by_below, ctx.upstream.past_caches));
     ctx.upstream.fence = if is_tier { applied } else { hop::fence_of_origin(applied, asked_by_below) };
+    ctx.upstream.has_other_rules = node.has_other_rules(&ctx.snapshot, &url.site);
     let hop = Hop {
         peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         node: &node.info.node,
@@ -209,7 +210,7 @@ pub(super) fn write_request(
     let target = url.target();
     if let Some((key, asked)) = ctx.snapshot.tier_key.as_ref().zip(ctx.upstream.asked) {
         let (node, request_id) = (node.info.node.clone(), ctx.request_id.clone());
-        let words = TierHop { node, scheme: url.scheme, request_id, asked };
+        let words = TierHop { node, scheme: url.scheme, request_id, asked, rules: site.key_rules };
         headers.insert(TIER_FIELD, text(&words.sign(key, &host, &target))?);
     }
     *request = RequestHeader::from(parts);
@@ -330,6 +331,8 @@ fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let key = ctx.snapshot.tier_key.as_ref();
     let reply = value.zip(key).and_then(|(value, key)| TierReply::verify(value, key, &ctx.request_id));
     response.remove_header(TIER_FIELD);
+    let rules = ctx.target.as_ref().map(|(_, site)| site.key_rules);
+    ctx.upstream.has_other_rules |= reply.is_some_and(|reply| Some(reply.rules) != rules);
     let is_error = response.status.is_client_error() || response.status.is_server_error();
     let fence = match hop::answer(asked, reply.map(|reply| reply.valid_to), ctx.upstream.fence) {
         Answer::Valid(fence) => fence,

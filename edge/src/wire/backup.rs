@@ -23,6 +23,9 @@ pub enum BackupLine {
     Base {
         /// What the records add up to that are not kept any more.
         ledger: LedgerLine,
+        /// The longest lease that was granted, in milliseconds: members may hold one for so long.
+        #[serde(default)]
+        lease_ms: u64,
     },
     /// The last one.
     End {
@@ -63,6 +66,7 @@ pub enum BadBackup {
 #[derive(Debug, Default)]
 pub struct Check {
     ledger: Ledger,
+    lease_ms: u64,
     begun: bool,
     ended: bool,
 }
@@ -77,8 +81,11 @@ impl Check {
             return Err(BadBackup::More);
         }
         if !self.begun {
-            let Ok(BackupLine::Base { ledger }) = serde_json::from_slice(line) else { return Err(BadBackup::NoBackup) };
+            let Ok(BackupLine::Base { ledger, lease_ms }) = serde_json::from_slice(line) else {
+                return Err(BadBackup::NoBackup);
+            };
             self.ledger = ledger.read()?;
+            self.lease_ms = lease_ms;
             self.begun = true;
             return Ok(None);
         }
@@ -102,6 +109,11 @@ impl Check {
     /// What the lines so far add up to.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The longest lease that was granted, in milliseconds.
+    pub const fn lease_ms(&self) -> u64 {
+        self.lease_ms
     }
 
     /// There are no more lines.

@@ -28,9 +28,6 @@ pub enum FromNode {
         at: String,
         /// The chain there.
         chain: String,
-        /// Whether it serves what it has stored under leases alone.
-        #[serde(default)]
-        strict: bool,
     },
     /// It asks for a lease.
     Beat {},

@@ -2,6 +2,7 @@
 
 use super::purge::Mode;
 use crate::core::id::{NodeId, SiteId, Tag, TokenId};
+use crate::core::key_rules::KeyRules;
 use crate::core::log::{Chain, Event, Leaving, Ledger, Member, Position, Purge, Record, RecordId};
 use crate::core::purge::{MAX_PREFIX_BYTES, Selector};
 use crate::core::time::Timestamp;
@@ -62,6 +63,8 @@ pub enum EventLine {
         mode: Mode,
         /// What.
         selectors: Vec<SelectorLine>,
+        /// The rules of their sites by which they were made: 32 hexadecimal digits.
+        rules: String,
     },
     /// A process becomes a member.
     Join {
@@ -94,6 +97,9 @@ pub struct MemberLine {
     pub boot: String,
     /// Its data folder.
     pub folder: String,
+    /// Whether it serves what it has stored under leases alone.
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// Why a member left, in JSON.
@@ -157,9 +163,9 @@ pub struct LedgerLine {
     pub sealed: bool,
     /// The members, and where each has joined.
     pub members: Vec<(MemberLine, String)>,
-    /// The nodes that are known not to run, where records may have been lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone: Option<Vec<String>>,
+    /// The nodes that are known not to run.
+    #[serde(default)]
+    pub gone: Vec<String>,
 }
 
 impl From<&Ledger> for LedgerLine {
@@ -170,7 +176,7 @@ impl From<&Ledger> for LedgerLine {
             chain: ledger.chain.to_string(),
             sealed: ledger.sealed,
             members: members.collect(),
-            gone: ledger.gone.as_ref().map(|gone| gone.iter().map(ToString::to_string).collect()),
+            gone: ledger.gone.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -189,7 +195,7 @@ impl LedgerLine {
             chain: part("chain", &self.chain, Chain::parse)?,
             sealed: self.sealed,
             members: members.collect::<Result<_, BadRecord>>()?,
-            gone: self.gone.as_ref().map(|gone| gone.iter().map(|name| node(name)).collect()).transpose()?,
+            gone: self.gone.iter().map(|name| node(name)).collect::<Result<_, BadRecord>>()?,
         })
     }
 }
@@ -233,6 +239,7 @@ impl From<&Event> for EventLine {
                 by: purge.by.to_string(),
                 mode: purge.mode.into(),
                 selectors: purge.selectors.iter().map(SelectorLine::from).collect(),
+                rules: purge.rules.to_string(),
             },
             Event::Join(member) => Self::Join { member: member.into() },
             Event::Leave { member, why } => Self::Leave { member: member.into(), why: (*why).into() },
@@ -246,12 +253,13 @@ impl EventLine {
     fn read(self) -> Result<Event, BadRecord> {
         Ok(match self {
             Self::Epoch { name } => Event::Epoch { name },
-            Self::Purge { id, digest, by, mode, selectors } => Event::Purge(Purge {
+            Self::Purge { id, digest, by, mode, selectors, rules } => Event::Purge(Purge {
                 id: part("id", &id, RecordId::new)?,
                 digest: part("digest", &digest, Chain::parse)?.bytes(),
                 by: part("token", &by, |text| TokenId::new(text).ok())?,
                 mode: mode.into(),
                 selectors: selectors.into_iter().map(SelectorLine::read).collect::<Result<_, _>>()?,
+                rules: part("key rules", &rules, KeyRules::parse)?,
             }),
             Self::Join { member } => Event::Join(member.read()?),
             Self::Leave { member, why } => Event::Leave { member: member.read()?, why: why.into() },
@@ -263,7 +271,12 @@ impl EventLine {
 
 impl From<&Member> for MemberLine {
     fn from(member: &Member) -> Self {
-        Self { node: member.node.to_string(), boot: member.boot.to_string(), folder: member.folder.to_string() }
+        Self {
+            node: member.node.to_string(),
+            boot: member.boot.to_string(),
+            folder: member.folder.to_string(),
+            strict: member.strict,
+        }
     }
 }
 
@@ -277,6 +290,7 @@ impl MemberLine {
             node: part("node", &self.node, |text| NodeId::new(text).ok())?,
             boot: part("boot", &self.boot, RecordId::new)?,
             folder: part("folder", &self.folder, RecordId::new)?,
+            strict: self.strict,
         })
     }
 }
@@ -364,7 +378,7 @@ mod tests {
 
     fn member() -> Member {
         let id = |text| RecordId::new(text).expect("a good id");
-        Member { node: NodeId::new("fra-1").expect("a good name"), boot: id("b1"), folder: id("f1") }
+        Member { node: NodeId::new("fra-1").expect("a good name"), boot: id("b1"), folder: id("f1"), strict: true }
     }
 
     #[test]
@@ -386,6 +400,7 @@ mod tests {
             by: TokenId::new("deploy").expect("a good name"),
             mode: purge::Mode::Soft,
             selectors,
+            rules: KeyRules::parse(&"0f".repeat(16)).expect("key rules"),
         };
         for event in [
             Event::Epoch { name: "x".into() },
@@ -434,7 +449,7 @@ mod tests {
         }
         let purge = |selector: &str| {
             let event = format!(
-                r#"{{"kind":"purge","id":"i","digest":"0123456789abcdef0123456789abcdef","by":"t","mode":"hard","selectors":[{selector}]}}"#
+                r#"{{"kind":"purge","id":"i","digest":"0123456789abcdef0123456789abcdef","by":"t","mode":"hard","selectors":[{selector}],"rules":"0123456789abcdef0123456789abcdef"}}"#
             );
             decode(format!(r#"{{"position":"1.2","issued_at_ms":1,"event":{event}}}"#).as_bytes())
         };

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// How many selectors one request may carry.
 pub const MAX_SELECTORS: usize = 10_000;
 
+/// Longest text of a target, in bytes: a URL as long as nodes take.
+pub const MAX_TARGET_BYTES: usize = 8 << 10;
+
 /// Largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
 
@@ -43,6 +46,19 @@ pub enum Target {
     },
     /// Everything.
     Everything,
+}
+
+impl Target {
+    /// How long its text is, in bytes.
+    pub const fn text_bytes(&self) -> usize {
+        match self {
+            Self::Url { url } | Self::Prefix { url } => url.len(),
+            Self::Tag { site, tag } => site.len() + tag.len(),
+            Self::Host { host } => host.len(),
+            Self::Site { site } => site.len(),
+            Self::Everything => 0,
+        }
+    }
 }
 
 /// `GET /log`: the purge log, as its home knows it.
@@ -168,7 +184,7 @@ impl Wait {
 /// How long an answer waits unless the request says otherwise, and at most.
 pub const DEFAULT_WAIT_MS: u64 = 10_000;
 /// The longest that an answer waits.
-pub const MAX_WAIT_MS: u64 = 3_600_000;
+pub const MAX_WAIT_MS: u64 = 600_000;
 
 /// A node, as the home of the purge log knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,12 +206,12 @@ pub struct NodeReply {
     /// For how long its lease may still last, in milliseconds, if it serves under leases alone.
     #[serde(default)]
     pub lease_ms: Option<u64>,
-    /// When that was known, in milliseconds since the home was asked; none if that was not waited for.
-    #[serde(default)]
-    pub ms: Option<f64>,
     /// Whether its stream to the home is open; none if the home does not say.
     #[serde(default)]
     pub connected: Option<bool>,
+    /// When that was known, in milliseconds since the home was asked; none if that was not waited for.
+    #[serde(default)]
+    pub ms: Option<f64>,
 }
 
 /// The media type of an answer in lines, for who accepts it.

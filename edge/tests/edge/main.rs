@@ -5,6 +5,7 @@ mod stage;
 mod support;
 
 mod front_door;
+mod key_rules;
 mod lifecycle;
 
 mod caching;

@@ -40,20 +40,28 @@ async fn a_token_purges_so_much_in_a_minute() {
     let fleet = builder(&origin).toml_extra(quota).start().await.expect("a fleet");
     let deploy = fleet.secrets().deploy.clone();
     fill(&fleet, &origin, "/a", "old").await;
-    let many: Vec<String> = (0..9).map(|n| format!("http://www.example/{n}")).collect();
-    let many: Vec<&str> = ["url"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    let urls: Vec<String> = (0..11).map(|n| format!("http://www.example/{n}")).collect();
+    let first = |n: usize| ["--id", "many", "url"].into_iter().chain(urls[..n].iter().map(String::as_str)).collect();
+    let (many, more): (Vec<&str>, Vec<&str>) = (first(9), first(11));
+    let never = purge_cli(&fleet, Some(&deploy), &more).await;
+    never.expect(4);
+    assert!(never.err.contains("may purge 10 targets in a minute, and this is more"), "{}", never.err);
+    assert!(never.err.contains("hint: send it in smaller pieces"), "{}", never.err);
+    let long = format!("http://www.example/{}", "x".repeat(3000));
+    purge_cli(&fleet, Some(&deploy), &["url", &long]).await.expect(4);
     purge_cli(&fleet, Some(&deploy), &many).await.expect(0);
     let refused = purge_cli(&fleet, Some(&deploy), &["url", "http://www.example/a", "http://www.example/b"]).await;
     refused.expect(4);
     assert!(refused.err.contains("429: token deploy may purge 10 targets in a minute, and has"), "{}", refused.err);
     assert!(refused.err.contains("hint: send it again in "), "{}", refused.err);
     purge_cli(&fleet, Some(&deploy), &["url", "http://www.example/1"]).await.expect(0);
+    purge_cli(&fleet, Some(&deploy), &many).await.expect(0);
     for node in NODES {
         assert_eq!(ask(&fleet, node, "/a").await.1, "old", "what was refused changed nothing");
     }
     // Who rules is not bounded.
     for _ in 0..4 {
-        purge_cli(&fleet, None, &many).await.expect(0);
+        purge_cli(&fleet, None, &more[2..]).await.expect(0);
     }
 }
 
@@ -106,6 +114,9 @@ async fn the_log_says_who_purged_what_and_when() {
     let theirs = json(&purge_cli(&fleet, Some(&deploy), &["--json", "log"]).await.out);
     assert_eq!(theirs["records"].as_array().map(Vec::len), Some(1), "{theirs}");
     purge_cli(&fleet, Some(&deploy), &["status", "v41"]).await.expect(0);
+    purge_cli(&fleet, None, &["--id", "admins", "url", "http://www.example/a"]).await.expect(0);
+    purge_cli(&fleet, None, &["status", "admins"]).await.expect(0);
+    purge_cli(&fleet, Some(&deploy), &["status", "admins"]).await.expect(1);
     let next = (seq.parse::<u64>().expect("a number") + 1).to_string();
     purge_cli(&fleet, Some(&deploy), &["status", &next]).await.expect(4);
     for refused in [&["log", "seal", "--yes"][..], &["log", "backup", "-"], &["forget", "fra-1"]] {
@@ -206,7 +217,7 @@ async fn a_home_is_restored_from_a_backup() {
     let purge = ["url", "http://www.example/a"];
     let ran = purge_cli(&fleet, None, &purge).await;
     ran.expect(3);
-    assert!(ran.err.contains("has not been heard of since the purge log was restored"), "{}", ran.err);
+    assert!(ran.err.contains("has not been heard of since this epoch of the purge log began"), "{}", ran.err);
     purge_cli(&fleet, None, &["forget", "iad-1"]).await.expect(0);
     purge_cli(&fleet, None, &purge).await.expect(0);
     fleet.restart("iad-1").await.expect("it starts");
@@ -214,6 +225,28 @@ async fn a_home_is_restored_from_a_backup() {
         assert_eq!(ask(&fleet, node, "/a").await.1, "newer", "{node}");
     }
     purge_cli(&fleet, None, &purge).await.expect(0);
+}
+
+/// An empty log stands where one was lost. Who does not speak may have been a member of the lost one.
+#[tokio::test]
+async fn a_home_that_has_lost_its_log_takes_nobody_for_gone() {
+    let (mut fleet, origin) = fleet().await;
+    fill(&fleet, &origin, "/a", "old").await;
+    fleet.signal("iad-1", Signal::STOP).expect("it is stopped");
+    fleet.kill("shield-1").await.expect("it is killed");
+    std::fs::remove_file(log_of(&fleet, "shield-1")).expect("the log is lost");
+    fleet.restart("shield-1").await.expect("it starts");
+    origin.on("/a", Script::cached("new"));
+    let purge = ["url", "http://www.example/a"];
+    let ran = purge_cli(&fleet, None, &purge).await;
+    ran.expect(3);
+    assert!(ran.err.contains("not in iad: iad-1"), "{}", ran.err);
+    fleet.signal("iad-1", Signal::CONT).expect("it goes on");
+    let all = async || purge_cli(&fleet, None, &purge).await.code == 0;
+    eventually("it is heard of", all).await;
+    for node in NODES {
+        assert_eq!(ask(&fleet, node, "/a").await.1, "new", "{node}");
+    }
 }
 
 /// The log moves to another node, whole.

@@ -154,8 +154,8 @@ mod tests {
             role: None,
             lag: None,
             lease_ms: None,
+            connected: Some(true),
             ms: Some(1.5),
-            connected: None,
         };
         let reply = PurgeReply {
             node: "fra-1".into(),

@@ -120,7 +120,7 @@ pub(super) fn write_nodes(out: &mut impl Write, nodes: &[NodeReply]) -> io::Resu
         };
         let how_far = match (&node.boot_id, &node.applied) {
             (None, _) if node.proven => String::new(),
-            (None, _) => "not heard of since the log was restored: if it does not run, forget it".to_owned(),
+            (None, _) => "not heard of since this epoch of the log began: if it does not run, forget it".to_owned(),
             (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
             (Some(boot), Some(applied)) => {
                 let lag = match node.lag {
@@ -170,7 +170,7 @@ mod tests {
         check(node(Some("b"), true, Some(false)), "silent       at 1.7  boot b", "silent".into());
         check(node(Some("b"), true, None), "?            at 1.7  boot b", serde_json::Value::Null);
         check(node(None, true, None), "not running", "not_running".into());
-        let lost = "unknown      not heard of since the log was restored: if it does not run, forget it";
+        let lost = "unknown      not heard of since this epoch of the log began: if it does not run, forget it";
         check(node(None, false, None), lost, "not_heard_of".into());
     }
 

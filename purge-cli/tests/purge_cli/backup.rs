@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 fn backup() -> String {
     let ledger = Ledger::default();
     let end = BackupLine::End { position: ledger.position.to_string(), chain: ledger.chain.to_string() };
-    let lines = [BackupLine::Base { ledger: LedgerLine::from(&ledger) }, end];
+    let lines = [BackupLine::Base { ledger: LedgerLine::from(&ledger), lease_ms: 0 }, end];
     lines.iter().map(|line| serde_json::to_string(line).expect("JSON") + "\n").collect()
 }
 

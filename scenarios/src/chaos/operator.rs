@@ -72,6 +72,7 @@ pub(super) struct Ledger {
 #[derive(Debug, Deserialize)]
 struct Printed {
     proven: bool,
+    applied_by_all: Option<bool>,
     position: Option<String>,
     is_new: Option<bool>,
     nodes: Vec<PrintedNode>,
@@ -153,7 +154,8 @@ impl Ledger {
         if ![PROVEN, ERROR, PARTIAL, LATE].contains(&code) {
             self.fails(format!("purge {id} ended with {code}: {said}"));
         }
-        let has_all = printed.proven && !printed.nodes.is_empty() && unproven.is_none();
+        let has_all =
+            (printed.proven || printed.applied_by_all == Some(true)) && !printed.nodes.is_empty() && unproven.is_none();
         if (code == PROVEN) != has_all || (code == PARTIAL && unproven.is_none()) {
             let node = unproven.map_or("no node", |node| node.node.as_str());
             self.fails(format!("purge {id} ended with {code}, and {node} is unproven: {said}"));

@@ -10,7 +10,6 @@ use super::world::{Done, Kind, ProcId, Step, TaskId, World};
 use edge::core::hop::{self, Answer, Asked};
 use edge::core::log::Position;
 use edge::core::purge::Fence;
-use edge::core::reuse::PurgeMark;
 use edge::core::rules::{self, Rule};
 use std::sync::Arc;
 
@@ -271,14 +270,13 @@ impl Fill {
     fn merge(&mut self, id: TaskId, mut check: Check, response: Response, fence: Fence, world: &mut World) -> At {
         match check.step(self.proc, world) {
             None => At::Merge(check, response, fence),
-            Some(PurgeMark::Hard) if rules::on(Rule::HiddenIsDead) => {
-                world.cover.count("304s for what was purged meanwhile");
-                self.stored = None;
-                At::Fence
-            }
-            Some(_) => {
+            Some(mark) => {
+                let Some(fence) = fence.of_validated(mark, check.applied) else {
+                    world.cover.count("304s for what was purged meanwhile");
+                    self.stored = None;
+                    return At::Fence;
+                };
                 monitor::merged(world, self.proc, &check, self.stored.as_ref(), &response);
-                let fence = fence.meet(world.procs[self.proc].applied());
                 let name = world.procs[self.proc].name.clone();
                 world.note(id, &name, || format!("validates version {}, fence {}", response.body.version, fence.log()));
                 At::Head(Arc::new(check.entry.validated(&response, fence, self.sent_at)))

@@ -4,7 +4,6 @@ use super::clock::Clock;
 use super::process::Stream;
 use super::world::{Done, ProcId, Step, TaskId, World};
 use edge::core::log::{Chain, Event, Home, Leases, Leaving, Ledger, Meeting, Member, Position, Record};
-use edge::core::rules::{self, Rule};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,19 +189,17 @@ impl Host {
     /// Whether a member's removal may be recorded.
     pub(super) fn is_over(&self, member: &Member, now: Step) -> bool {
         let now = self.clock.at(now);
-        let is_over = |leases: &Leases| leases.ends(member) <= now || !leases.is_stopped(member);
-        !rules::on(Rule::RemovalAfterLease) || self.leases.as_ref().is_some_and(is_over)
+        // Else it was removed already, and may have come again.
+        self.leases.as_ref().is_some_and(|leases| leases.may_leave(member, now) || !leases.is_stopped(member))
     }
 
     /// It is one no longer, and its streams end.
     pub(super) fn forgets(&mut self, member: &Member, now: Step) {
         let (Some(core), Some(leases)) = (&self.core, &mut self.leases) else { return };
-        let is_stopped = leases.is_stopped(member);
-        leases.forget(member);
-        // Else it was removed already, and may have come again.
-        if !is_stopped {
+        if !leases.is_stopped(member) {
             return;
         }
+        leases.forget(member);
         if core.ledger().members.contains_key(member) {
             self.append(now, Event::Leave { member: member.clone(), why: Leaving::Forgotten });
         }
@@ -268,7 +265,10 @@ impl Host {
         let session = self.sessions.get(&id)?;
         // Whom it can't take, and whom it would have to begin an epoch for, once the log goes on elsewhere.
         let is_sealed = core.next().is_err();
-        let Some(joining) = core.join(&session.member).ok().filter(|joining| joining.is_empty() || !is_sealed) else {
+        let is_heard =
+            |other: &Member| self.sessions.values().any(|session| session.is_met && session.member == *other);
+        let joining = core.join(&session.member, is_heard);
+        let Some(joining) = joining.ok().filter(|joining| joining.is_empty() || !is_sealed) else {
             self.sessions.get_mut(&id)?.down.push_back(Incoming::Refused);
             return None;
         };

@@ -304,6 +304,11 @@ pub(super) fn settled(world: &mut World, proc: ProcId, entry: &Entry) {
         PurgeMark::Soft { since } => Some(since.as_millis()),
         PurgeMark::Valid | PurgeMark::Hard => None,
     };
+    let applied = world.procs[proc].applied().log();
+    if valid > applied {
+        let what = format!("{} has applied {applied}, {} is valid to {valid}", world.procs[proc].name, entry.key);
+        world.monitor.breaks("an entry is valid up to what its node has applied", what);
+    }
     if world.monitor.was_restored {
         return;
     }

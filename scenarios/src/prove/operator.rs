@@ -5,6 +5,7 @@ use super::monitor;
 use super::url::Key;
 use super::world::{Done, Step, TaskId, World};
 use edge::core::id::TokenId;
+use edge::core::key_rules::KeyRules;
 use edge::core::log::{Event, Home, Offer, Position, Purge, Record, RecordId};
 use edge::core::purge::{Mode, Selector};
 use edge::core::rules::{self, Rule};
@@ -162,6 +163,7 @@ impl Operator {
                     by: token(),
                     mode: self.mode,
                     selectors: self.selectors.clone(),
+                    rules: KeyRules::default(),
                 };
                 let record = Record { position, issued_at: now, event: Event::Purge(purge) };
                 if !rules::on(Rule::DurableBeforeTold) {
@@ -191,9 +193,7 @@ impl Operator {
     /// Whether all members have applied it, and all nodes of the fleet file are members.
     fn is_proven(&self, core: &Home, at: Position, world: &World) -> bool {
         let unproven = match &world.home.leases {
-            Some(leases) => leases.unproven(core, at, world.home.clock.at(world.now), |member| {
-                world.nodes.iter().any(|node| node.is_strict && node.name == member.node.as_str())
-            }),
+            Some(leases) => leases.unproven(core, at, world.home.clock.at(world.now)),
             None => core.unproven(at),
         };
         let proven = match rules::on(Rule::EveryMemberCounts) {

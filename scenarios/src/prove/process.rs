@@ -129,6 +129,7 @@ impl Process {
             node: NodeId::new(&at.name).expect("a good name"),
             boot: id(&format!("boot{}", at.boots)),
             folder: id(&format!("{}-{folder}", at.name)),
+            strict: at.is_strict,
         };
         let mut process = Self {
             node,

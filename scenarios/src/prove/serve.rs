@@ -349,8 +349,9 @@ impl Serve {
         Some(At::Answers(Said { entry, is_stale: false, position, judged: world.now }))
     }
 
+    /// Once more, by the way that it went: who went past the cache has not got what it would need to use it.
     fn again(&self) -> Option<At> {
-        (self.tries < MAX_TRIES).then_some(At::LooksUp)
+        (self.tries < MAX_TRIES).then_some(if self.went_past { At::FetchesAlone } else { At::LooksUp })
     }
 
     /// What was found may stand in for a fetch that failed.

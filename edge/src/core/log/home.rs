@@ -14,6 +14,10 @@ use std::time::Duration;
 /// For how long the same purge, sent again under its id, is answered with its first number.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
+/// How far an epoch may lie above the one that a home is in. A home that begins one above any that it hears of would else
+/// be out of epochs by one bad word.
+pub const MAX_EPOCH_STEP: Epoch = 1000;
+
 /// How many members there may be. Each process of a node is one, and leaves when it ends or is found gone.
 pub const MAX_MEMBERS: usize = 10_000;
 
@@ -70,9 +74,15 @@ pub enum Refusal {
     /// The purge was recorded too long ago for this to be a retry.
     #[error("the id was used for the same purge at {0}, too long ago for a retry")]
     RetryTooLate(Position),
+    /// Somebody says to know an epoch that can't have been.
+    #[error("epoch {0} is too far ahead to be one of this purge log")]
+    NoSuchEpoch(Epoch),
     /// Another process runs as this node.
     #[error("another process runs as this node: {0}")]
     NodeTaken(Member),
+    /// A member may still serve under its lease.
+    #[error("{0} may hold a lease")]
+    MayHoldLease(Member),
     /// Nobody by this name.
     #[error("{0} is no member")]
     NoMember(String),
@@ -141,10 +151,14 @@ impl Home {
     /// Where the record of an epoch above `seen` goes.
     ///
     /// # Errors
-    /// [`Refusal::NoEpochs`]; [`Refusal::Sealed`], unless the seal `is_lifted`, as where the log moves to.
+    /// [`Refusal::NoEpochs`], [`Refusal::NoSuchEpoch`]; [`Refusal::Sealed`], unless the seal `is_lifted`, as where the log
+    /// moves to.
     pub fn next_epoch(&self, seen: Epoch, is_lifted: bool) -> Result<Position, Refusal> {
         if self.ledger.sealed && !is_lifted {
             return Err(Refusal::Sealed);
+        }
+        if seen > self.ledger.epoch().saturating_add(MAX_EPOCH_STEP) {
+            return Err(Refusal::NoSuchEpoch(seen));
         }
         let epoch = seen.max(self.ledger.epoch()).checked_add(1).ok_or(Refusal::NoEpochs)?;
         Ok(self.head().next_in(epoch))
@@ -163,17 +177,19 @@ impl Home {
         }
     }
 
-    /// What is to be recorded, in this order, for a process that wants to be a member; nothing if it is one.
+    /// What is to be recorded, in this order, for a process that wants to be a member; nothing if it is one. `is_heard` says
+    /// of whom a stream is open.
     ///
     /// # Errors
-    /// [`Refusal::NodeTaken`] if another process of the node may be running: it has another data folder.
-    pub fn join(&self, member: &Member) -> Result<Vec<Event>, Refusal> {
+    /// [`Refusal::NodeTaken`] if another process of the node may be running: it has another data folder, or is heard of. The
+    /// same folder can't be had twice, but a copy of it can.
+    pub fn join(&self, member: &Member, is_heard: impl Fn(&Member) -> bool) -> Result<Vec<Event>, Refusal> {
         if self.is_member(member) {
             return Ok(Vec::new());
         }
         let mut events = Vec::new();
         for other in self.ledger.members.keys().filter(|other| other.node == member.node) {
-            if other.folder != member.folder {
+            if other.folder != member.folder || is_heard(other) {
                 return Err(Refusal::NodeTaken(other.clone()));
             }
             events.push(Event::Leave { member: other.clone(), why: Leaving::Replaced });
@@ -200,13 +216,16 @@ impl Home {
             members.map(|member| Event::Leave { member: member.clone(), why: Leaving::Forgotten }).collect();
         match events.is_empty() {
             false => Ok(events),
-            true if self.ledger.is_known_gone(node) => Err(Refusal::NoMember(node.to_string())),
+            true if self.ledger.gone.contains(node) => Err(Refusal::NoMember(node.to_string())),
             true => Ok(vec![Event::Gone(node.clone())]),
         }
     }
 
-    /// The last purge with this id, whoever allowed it.
-    pub fn find(&self, id: &RecordId) -> Option<Numbered> {
+    /// The last purge with this id: of that token, or whoever allowed it.
+    pub fn find(&self, id: &RecordId, by: Option<&TokenId>) -> Option<Numbered> {
+        if let Some(by) = by {
+            return self.purges.get(&(by.clone(), id.clone())).copied();
+        }
         let named = self.purges.iter().filter(|((_, known), _)| known == id);
         named.map(|(_, numbered)| *numbered).max_by_key(|numbered| numbered.position)
     }
@@ -227,6 +246,8 @@ impl Home {
             Some(kept) if kept == chain || !rules::on(Rule::ChainCompared) => Meeting::Continues,
             // It can't be told any more whether it was this log; but nothing of it counts.
             None if at < self.base.0 => Meeting::StartsAtHead,
+            // This epoch began after all that it may have seen.
+            Some(_) | None if at.epoch() < self.ledger.epoch() => Meeting::StartsAtHead,
             Some(_) | None => Meeting::MustOpenAbove(at.epoch()),
         }
     }

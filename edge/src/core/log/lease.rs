@@ -13,8 +13,9 @@
 
 use super::home::{Home, Refusal};
 use super::position::Position;
-use super::record::Member;
+use super::record::{Event, Member};
 use crate::core::boot_time::BootTime;
+use crate::core::id::NodeId;
 use crate::core::rules::{self, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -139,25 +140,37 @@ impl Leases {
         now < self.assumed_until || grants.into_iter().any(|grant| grant.head < at && now < grant.ends)
     }
 
-    /// [`Home::unproven`], without those who serve nothing unasked: members of strict nodes whose leases from before the
-    /// record have ended. `is_strict` says who serves under leases alone.
-    pub fn unproven(
-        &self,
-        home: &Home,
-        at: Position,
-        now: BootTime,
-        is_strict: impl Fn(&Member) -> bool,
-    ) -> Vec<Member> {
+    /// [`Home::unproven`], without those who serve nothing unasked: strict members whose leases from before the record have
+    /// ended.
+    pub fn unproven(&self, home: &Home, at: Position, now: BootTime) -> Vec<Member> {
         let to_apply = home.to_apply(at);
         let mut unproven = home.unproven(at);
-        unproven.retain(|member| !is_strict(member) || self.may_miss(member, to_apply, now));
+        unproven.retain(|member| !member.strict || self.may_miss(member, to_apply, now));
         unproven
     }
 
-    /// An operator wants a member to be one no longer. It is granted nothing from now on; its removal may be recorded when
-    /// [`Leases::ends`] is past, unless it does not run any more.
+    /// An operator wants a member to be one no longer. It is granted nothing from now on, until its removal is recorded.
     pub fn stop(&mut self, member: &Member) {
         self.leaving.insert(member.clone());
+    }
+
+    /// Whether the removal of a member that was stopped may be recorded: what it serves under its lease, it serves no more.
+    pub fn may_leave(&self, member: &Member, now: BootTime) -> bool {
+        let is_over = self.is_stopped(member) && self.ends(member) <= now;
+        !member.strict || is_over || !rules::on(Rule::RemovalAfterLease)
+    }
+
+    /// [`Home::forget`], once the members of the node may leave. Whoever was removed meanwhile and has come again is to be
+    /// stopped again.
+    ///
+    /// # Errors
+    /// [`Refusal::NoMember`], [`Refusal::MayHoldLease`].
+    pub fn forget_node(&self, home: &Home, node: &NodeId, now: BootTime) -> Result<Vec<Event>, Refusal> {
+        let mut members = home.ledger().members.keys().filter(|member| member.node == *node);
+        match members.find(|member| !self.may_leave(member, now)) {
+            Some(member) => Err(Refusal::MayHoldLease(member.clone())),
+            None => home.forget(node),
+        }
     }
 
     /// Whether a member has been stopped, and its removal is not recorded yet.
@@ -187,7 +200,7 @@ mod tests {
 
     fn member(node: &str) -> Member {
         let id = |text: &str| RecordId::new(text).expect("a good id");
-        Member { node: NodeId::new(node).expect("a good name"), boot: id("b"), folder: id("f") }
+        Member { node: NodeId::new(node).expect("a good name"), boot: id("b"), folder: id("f"), strict: true }
     }
 
     fn append(home: &mut Home, event: Event) -> Position {
@@ -210,10 +223,6 @@ mod tests {
     /// A record that changes nothing.
     fn something(home: &mut Home) -> Position {
         append(home, Event::Leave { member: member("nobody"), why: crate::core::log::Leaving::Drained })
-    }
-
-    fn everybody(_: &Member) -> bool {
-        true
     }
 
     #[test]
@@ -253,13 +262,11 @@ mod tests {
         // It has been granted leases since, and can't use them: the replies name the purge.
         leases.grant(&home, &fra, at(55)).expect("a grant");
         leases.grant(&home, &sin, at(55)).expect("a grant");
-        assert_eq!(leases.unproven(&home, purge, at(59), everybody), std::slice::from_ref(&fra));
-        assert_eq!(leases.unproven(&home, purge, at(60), everybody), []);
-        assert_eq!(
-            leases.unproven(&home, purge, at(60), |member| *member == sin),
-            std::slice::from_ref(&fra),
-            "it serves without"
-        );
+        assert_eq!(leases.unproven(&home, purge, at(59)), std::slice::from_ref(&fra));
+        assert_eq!(leases.unproven(&home, purge, at(60)), []);
+        let lax = Member { strict: false, ..member("iad-1") };
+        append(&mut home, Event::Join(lax.clone()));
+        assert_eq!(leases.unproven(&home, purge, at(60)), [lax], "it serves without");
         assert_eq!(leases.ends(&fra), at(65));
         assert!(leases.may_miss(&fra, home.head().next(), at(64)));
     }
@@ -271,11 +278,11 @@ mod tests {
         let purge = something(&mut home);
         let leases = Leases::new(at(100), DURATION, Duration::from_secs(30));
         assert_eq!(
-            leases.unproven(&home, purge, at(129), everybody),
+            leases.unproven(&home, purge, at(129)),
             std::slice::from_ref(&fra),
             "it may have granted longer ones"
         );
-        assert_eq!(leases.unproven(&home, purge, at(130), everybody), []);
+        assert_eq!(leases.unproven(&home, purge, at(130)), []);
         assert_eq!(leases.ends(&fra), at(130));
     }
 
@@ -289,10 +296,17 @@ mod tests {
         leases.grant(&home, &fra, at(20)).expect("a grant");
         leases.stop(&fra);
         assert!(leases.is_stopped(&fra) && !leases.is_stopped(&sin));
+        assert!(!leases.may_leave(&fra, at(29)) && leases.may_leave(&fra, at(30)));
+        let too_early = Err(Refusal::MayHoldLease(fra.clone()));
+        assert_eq!(leases.forget_node(&home, &fra.node, at(29)), too_early);
+        assert_eq!(leases.forget_node(&home, &fra.node, at(30)).map(|events| events.len()), Ok(1));
+        assert!(leases.may_leave(&Member { strict: false, ..sin.clone() }, at(20)), "it serves without");
         assert!(matches!(leases.grant(&home, &fra, at(21)), Err(Refusal::NoMember(_))));
         assert_eq!(leases.ends(&fra), at(30), "until then it stays a member");
         leases.forget(&fra);
         leases.grant(&home, &fra, at(40)).expect("it has come again");
+        let again = Err(Refusal::MayHoldLease(fra.clone()));
+        assert_eq!(leases.forget_node(&home, &fra.node, at(60)), again, "it must be stopped again");
         append(&mut home, Event::Seal);
         assert_eq!(leases.grant(&home, &fra, at(41)), Err(Refusal::Sealed));
         assert_eq!(leases.ends(&fra), at(50));

@@ -19,14 +19,25 @@ pub struct Ledger {
     pub sealed: bool,
     /// The members, and where each has joined.
     pub members: BTreeMap<Member, Position>,
-    /// After records may have been lost, as with a backup: the nodes that are known not to run. `None`: none was lost, and
-    /// who is no member does not run.
-    pub gone: Option<BTreeSet<NodeId>>,
+    /// The nodes that are known not to run: their last member has left, or an operator has said so. Of any other node that
+    /// is no member nothing is known: these may not be all the records that there were. Those of a backup may have been
+    /// followed by others, and an empty log may stand where one was lost. So it begins anew with each epoch.
+    pub gone: BTreeSet<NodeId>,
 }
+
+/// How many nodes are known not to run at most. Past it one of them is forgotten, which holds up a proof until an operator
+/// says it once more.
+pub const MAX_GONE: usize = 10_000;
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { position: Position::ZERO, chain: Chain::START, sealed: false, members: BTreeMap::new(), gone: None }
+        Self {
+            position: Position::ZERO,
+            chain: Chain::START,
+            sealed: false,
+            members: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        }
     }
 }
 
@@ -63,44 +74,40 @@ impl Ledger {
     /// [`NotNext`] if it does not follow; nothing has changed then.
     pub fn add(&mut self, record: &Record, bytes: &[u8]) -> Result<(), NotNext> {
         follows(self.position, record.position, &record.event)?;
-        let is_first = self.position == Position::ZERO;
         self.chain = self.chain.with(record.position, bytes);
         self.position = record.position;
         match &record.event {
             Event::Epoch { .. } => {
-                // What a seal ends is whole. Otherwise somebody may have joined who is not in these records.
-                if !self.sealed && !is_first {
-                    self.gone = Some(BTreeSet::new());
-                }
+                self.gone.clear();
                 self.sealed = false;
             }
             Event::Seal => self.sealed = true,
             Event::Join(member) => {
-                if let Some(gone) = &mut self.gone {
-                    gone.remove(&member.node);
-                }
+                self.gone.remove(&member.node);
                 self.members.insert(member.clone(), record.position);
             }
             Event::Leave { member, .. } => {
                 self.members.remove(member);
-                let has_another = self.members.keys().any(|other| other.node == member.node);
-                if let Some(gone) = self.gone.as_mut().filter(|_| !has_another) {
-                    gone.insert(member.node.clone());
+                if !self.has_member(&member.node) {
+                    self.note_gone(&member.node);
                 }
             }
-            Event::Gone(node) => {
-                if let Some(gone) = &mut self.gone {
-                    gone.insert(node.clone());
-                }
-            }
+            Event::Gone(node) => self.note_gone(node),
             Event::Purge(_) => {}
         }
         Ok(())
     }
 
-    /// Whether no process of a node runs that is no member, as far as these records tell.
-    pub fn is_known_gone(&self, node: &NodeId) -> bool {
-        self.gone.as_ref().is_none_or(|gone| gone.contains(node))
+    fn note_gone(&mut self, node: &NodeId) {
+        if self.gone.len() >= MAX_GONE {
+            self.gone.pop_first();
+        }
+        self.gone.insert(node.clone());
+    }
+
+    /// Whether a process of a node is a member.
+    pub fn has_member(&self, node: &NodeId) -> bool {
+        self.members.keys().any(|member| member.node == *node)
     }
 
     /// Its epoch.

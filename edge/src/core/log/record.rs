@@ -2,6 +2,7 @@
 
 use super::position::Position;
 use crate::core::id::{NodeId, TokenId};
+use crate::core::key_rules::KeyRules;
 use crate::core::purge::{Mode, Selector};
 use crate::core::time::Timestamp;
 use std::fmt;
@@ -58,6 +59,8 @@ pub struct Purge {
     pub mode: Mode,
     /// What.
     pub selectors: Vec<Selector>,
+    /// The rules of their sites by which they were made: who has others would look for something else.
+    pub rules: KeyRules,
 }
 
 /// A member: one process of a node, from its start to its end. Its boot alone names it.
@@ -69,6 +72,8 @@ pub struct Member {
     pub boot: RecordId,
     /// Its data folder, which it has for itself for as long as it runs: the next process there finds it gone.
     pub folder: RecordId,
+    /// Whether it serves what it has stored under leases alone, for as long as it runs.
+    pub strict: bool,
 }
 
 impl fmt::Display for Member {

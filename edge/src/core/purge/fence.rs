@@ -1,6 +1,8 @@
 //! How far a node's view of purges reached at one moment.
 
 use crate::core::log::Position;
+use crate::core::reuse::PurgeMark;
+use crate::core::rules::{self, Rule};
 
 /// What a node had applied at one moment, in the two orders that there are: the purge log, which all nodes share, and the
 /// node's own invalidations (RFC 9111 §4.4, RFC 9875), which other nodes know nothing of.
@@ -43,10 +45,19 @@ impl Fence {
         Self { log: self.log.min(other.log), own: self.own.min(other.own) }
     }
 
-    /// This fence for what a tier above answered, which says up to where no purge hides it. The node takes over what the
-    /// tier says, be it more or less than what the node has applied; its own invalidations it knows best itself.
+    /// This fence with another position in the log: up to where no purge is known to hide what was fetched. Its own
+    /// invalidations a node knows best itself.
     #[must_use]
     pub fn answered_at(self, log: Position) -> Self {
         Self { log, ..self }
+    }
+
+    /// The fence of a stored response that a 304 has validated, which was sent for with this fence; `None` if a purge hides
+    /// it by now. What is dead stays dead: the 304 may be of a response that was obtained after the purge, and has the same
+    /// validator by chance. `stored` is the verdict on it *now*, under the tags that it had; `applied` what had been applied
+    /// before that.
+    #[must_use]
+    pub fn of_validated(self, stored: PurgeMark, applied: Self) -> Option<Self> {
+        (stored != PurgeMark::Hard || !rules::on(Rule::HiddenIsDead)).then(|| self.meet(applied))
     }
 }

@@ -1,6 +1,6 @@
 //! The whole log as lines of text, and back.
 
-use super::{BASE, CACHE_BYTES, LEDGER, RECORDS, base_of, db, error, insert};
+use super::{BASE, CACHE_BYTES, LEASE, LEDGER, RECORDS, base_of, db, error, insert, known_lease};
 use crate::core::log::{Chain, Position};
 use crate::log_home::{Cause, Kept, LogError};
 use crate::wire::backup::{BackupLine, BadBackup, Check, MAX_LINE_BYTES, RECORD_MARK};
@@ -59,10 +59,12 @@ pub enum RestoreError {
 
 /// Tells the log, as a transaction sees it, to whoever takes the lines.
 pub(super) fn tell(transaction: &ReadTransaction, lines: &mpsc::Sender<Bytes>) -> Result<(), Cause> {
-    let base = base_of(&db(transaction.open_table(BASE))?)?;
+    let table = db(transaction.open_table(BASE))?;
+    let base = base_of(&table)?;
+    let lease_ms = u64::try_from(known_lease(&table)?.as_millis()).unwrap_or(u64::MAX);
     let (mut position, mut chain) = (base.position, base.chain);
-    let mut is_taken =
-        lines.blocking_send(line_of(&BackupLine::Base { ledger: LedgerLine::from(&base) }).into()).is_ok();
+    let first = BackupLine::Base { ledger: LedgerLine::from(&base), lease_ms };
+    let mut is_taken = lines.blocking_send(line_of(&first).into()).is_ok();
     for row in db(db(transaction.open_table(RECORDS))?.iter())? {
         if !is_taken {
             return Ok(());
@@ -120,6 +122,10 @@ fn write_base(database: &Database, check: &Check) -> Result<(), Cause> {
     let line = serde_json::to_vec(&LedgerLine::from(check.ledger()));
     let line = line.map_err(|error| Cause::Content(error.to_string()))?;
     let transaction = db(database.begin_write())?;
-    db(db(transaction.open_table(BASE))?.insert(LEDGER, line.as_slice()).map(drop))?;
+    {
+        let mut table = db(transaction.open_table(BASE))?;
+        db(table.insert(LEDGER, line.as_slice()).map(drop))?;
+        db(table.insert(LEASE, check.lease_ms().to_string().as_bytes()).map(drop))?;
+    }
     db(transaction.commit())
 }

@@ -132,7 +132,7 @@ async fn a_token_leaves_places_to_others() {
         let mut client = connect(&stage).await;
         client.send(head(deploy, "", 100)).await;
         if n >= CONNECTIONS / 4 {
-            check_refused(&client.reply().await, 503);
+            check_refused(&client.reply().await, 429);
         } else {
             // It is there before the next one.
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
