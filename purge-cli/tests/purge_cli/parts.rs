@@ -82,7 +82,7 @@ fn with(purges: &'static [(&str, &str, bool)], mode: &'static str) -> Home {
         };
         let event = json!({
             "kind": "purge", "id": id, "digest": "0".repeat(32), "by": "admin", "mode": mode,
-            "selectors": [{ "kind": "tag", "site": "docs", "tag": id }],
+            "selectors": [{ "kind": "tag", "site": "docs", "tag": id }], "rules": "0".repeat(32),
         });
         ok(&json!({
             "node": "hub-1", "record": { "position": position, "issued_at_ms": 1, "event": event }, "proven": proven,
