@@ -10,6 +10,7 @@ use crate::core::log::{Chain, Position, RecordId};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -106,15 +107,24 @@ impl DataFolder {
             Err(TryLockError::Error(cause)) => return Err(failed(&lock_path, "made")(cause)),
         }
         let id_path = path.join(ID);
-        let id = match fs::read_to_string(&id_path) {
-            Ok(text) => RecordId::new(text.trim())
-                .ok_or_else(|| DataError::Damaged { path: id_path, what: "it holds no id".to_owned() })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let id = new_id(path);
-                write_durably(&id_path, id.as_str().as_bytes()).map_err(failed(&id_path, "written"))?;
-                id
-            }
+        let known = match fs::read_to_string(&id_path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(cause) => return Err(failed(&id_path, "read")(cause)),
+        };
+        let id = match known {
+            Some(text) => {
+                let (id, place) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+                let damaged = || DataError::Damaged { path: id_path.clone(), what: "it holds no id".to_owned() };
+                let id = RecordId::new(id).ok_or_else(damaged)?;
+                let is_here = place_of(&id_path).map_err(failed(&id_path, "read"))? == place;
+                Some(id).filter(|_| is_here)
+            }
+            None => None,
+        };
+        let id = match id {
+            Some(id) => id,
+            None => make_id(path, &id_path).map_err(failed(&id_path, "written"))?,
         };
         Ok(Self { path: path.to_owned(), id, _lock: lock })
     }
@@ -165,6 +175,27 @@ impl DataFolder {
             .map_err(|error| DataError::Damaged { path: path.clone(), what: error.to_string() })?;
         write_durably(&path, &text).map_err(|cause| DataError::Io { path, doing: "written", cause })
     }
+}
+
+/// Gives a folder a name for itself, and writes it down with where that is: a copy of the folder is another one, although
+/// it holds the same, since the process that has the first may run.
+fn make_id(path: &Path, id_path: &Path) -> io::Result<RecordId> {
+    let id = new_id(path);
+    let beside = id_path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    // What it is called is no matter, so it may be written under this name, and get its own then.
+    write!(file, "{id} {}", place_of(&beside)?)?;
+    file.sync_all()?;
+    fs::rename(&beside, id_path)?;
+    sync_entry(id_path)?;
+    Ok(id)
+}
+
+/// Where a file is: what of it a copy does not have. Names of devices are left out, since they change when a machine starts.
+fn place_of(path: &Path) -> io::Result<String> {
+    let file = fs::metadata(path)?;
+    let made = file.created().ok().map(|made| crate::core::time::Timestamp::from_system_time(made).as_millis());
+    Ok(format!("{}-{}", file.ino(), made.unwrap_or(0)))
 }
 
 /// Another one each time.
@@ -224,6 +255,16 @@ mod tests {
         assert_eq!(*DataFolder::open(&path).expect("it is free again").id(), id);
         let other = DataFolder::open(&folder.path().join("other")).expect("a folder");
         assert_ne!(*other.id(), id);
+        let copy = folder.path().join("copy");
+        fs::create_dir(&copy).expect("a folder");
+        fs::copy(path.join(ID), copy.join(ID)).expect("a copy");
+        let copied = DataFolder::open(&copy).expect("a folder").id().clone();
+        assert_ne!(copied, id, "the process that has the first may run");
+        assert_eq!(*DataFolder::open(&copy).expect("a folder").id(), copied);
+        fs::write(copy.join(ID), "a b c").expect("a file");
+        assert_ne!(*DataFolder::open(&copy).expect("a folder").id(), copied, "it says where something else is");
+        fs::write(copy.join(ID), "").expect("a file");
+        assert!(matches!(DataFolder::open(&copy), Err(DataError::Damaged { .. })));
     }
 
     #[test]

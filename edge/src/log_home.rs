@@ -177,7 +177,13 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
     /// Whether a process is a member.
     fn is_member(&self, member: &Member) -> bool;
 
-    /// A member has opened a stream: for as long as it is open nobody takes its place.
+    /// Whether somebody can follow who knows the log up to a position: to be asked before it joins.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it knows what can't be.
+    fn may_come(&self, at: Position) -> Result<(), Refusal>;
+
+    /// A process has opened a stream: for as long as it is open nobody takes its place.
     fn stream_opens(&self, member: &Member);
 
     /// A stream of a member has ended.
@@ -197,6 +203,9 @@ pub trait LogHome: fmt::Debug + Send + Sync + 'static {
 
     /// The members of a node get no leases any more: they are to be forgotten. Returns after how long the last one ends.
     fn ends_leases(&self, node: &NodeId) -> Duration;
+
+    /// The members of a node are not to be forgotten after all.
+    fn keeps_leases(&self, node: &NodeId);
 
     /// The last purge with this id: of that token, or whoever allowed it.
     fn find(&self, id: &RecordId, by: Option<&TokenId>) -> Option<Position>;

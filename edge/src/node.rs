@@ -27,6 +27,7 @@ use crate::telemetry::{NodeInfo, Reporter, Telemetry};
 use crate::upstream::Upstreams;
 use crate::wire::stats::Stats;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use standing::StandingCell;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -79,6 +80,8 @@ pub struct NodeState {
     /// How much each token has purged of late, if it is.
     pub quotas: Quotas,
     data: DataFolder,
+    /// Held while rules for keys and tags change, and while a purge is applied that was found to be made by those of now.
+    rules_change: Mutex<()>,
     /// How far the purge log is known, for whoever writes it down.
     known: watch::Sender<Known>,
     reloaded: watch::Sender<()>,
@@ -118,6 +121,7 @@ impl NodeState {
             log_home,
             quotas: Quotas::new(clock::monotonic()),
             data,
+            rules_change: Mutex::new(()),
             known: watch::Sender::new(known),
             reloaded: watch::Sender::new(()),
             requests: AtomicU64::new(0),
@@ -137,6 +141,7 @@ impl NodeState {
     /// # Errors
     /// What stands in the way; the old one stays.
     pub fn replace(&self, next: Snapshot) -> Result<(), String> {
+        let _change = self.rules_change.lock();
         let earlier = self.snapshot();
         earlier.accepts(&next)?;
         let next = Arc::new(next);
@@ -294,6 +299,7 @@ fn brief(selector: &Selector) -> String {
 impl Applies for NodeState {
     fn purge(&self, at: Position, purge: &Purge, issued_at: Timestamp) {
         let began = clock::monotonic();
+        let change = self.rules_change.lock();
         if self.snapshot().rules_of(&purge.selectors) == purge.rules {
             // Whichever is earlier: the bound of a soft purge must not move with the clock of its home.
             self.purges.apply(at, &purge.selectors, purge.mode, issued_at.min(clock::now()));
@@ -307,6 +313,7 @@ impl Applies for NodeState {
             self.purges.apply(at, &all, Mode::Hard, issued_at);
             tracing::warn!(%at, "this purge was made by other rules for keys or tags than this node's: its sites are hidden");
         }
+        drop(change);
         let took = began.elapsed();
         self.purges_applied.fetch_add(1, Ordering::Relaxed);
         tracing::info!(

@@ -79,7 +79,11 @@ async fn forgets(home: &dyn LogHome, name: &NodeId) -> Result<(), AppendError> {
         tokio::time::sleep(home.ends_leases(name)).await;
         match home.append(Entry::Forget(name.clone())).await {
             Err(AppendError::Refused(Refusal::MayHoldLease(_))) if tries < MAX_FORGETS => tries += 1,
-            forgotten => return forgotten.map(drop),
+            Err(error) => {
+                home.keeps_leases(name);
+                return Err(error);
+            }
+            Ok(_) => return Ok(()),
         }
     }
 }

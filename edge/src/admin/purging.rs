@@ -13,7 +13,6 @@ use crate::node::NodeState;
 use crate::snapshot::Snapshot;
 use crate::wire::admin::ErrorReply;
 use crate::wire::line_of;
-use crate::wire::log::SelectorLine;
 use crate::wire::purge::{DEFAULT_WAIT_MS, LINES_TYPE, MAX_WAIT_MS, PurgeLine, PurgeRequest, Target, Wait};
 use axum::Json;
 use axum::body::Body;
@@ -152,8 +151,10 @@ fn record_of(
         })?,
         None => RecordId::new(&node.request_id()).ok_or_else(|| Denied::bad_request("no id".into(), "send one"))?,
     };
-    let lines: Vec<SelectorLine> = selectors.iter().map(SelectorLine::from).collect();
-    let asked = serde_json::to_vec(&(request.mode, &lines)).unwrap_or_default();
+    // Of what was sent, in whatever order: what becomes of it here is another matter, and may be another one tomorrow.
+    let mut targets: Vec<Vec<u8>> = request.targets.iter().map(line_of).collect();
+    targets.sort_unstable();
+    let asked = serde_json::to_vec(&(request.mode, &targets)).unwrap_or_default();
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(&asked).as_bytes()[..16]);
     let rules = snapshot.rules_of(&selectors);

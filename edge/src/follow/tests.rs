@@ -139,7 +139,7 @@ async fn proven(home: &FileHome, at: Position) {
 
 /// Until the home has found that nobody is at the other end.
 async fn no_stream(home: &FileHome, member: &Member) {
-    for _ in 0..2000 {
+    for _ in 0..6000 {
         if !home.has_stream(member) {
             return;
         }
@@ -178,6 +178,56 @@ async fn who_is_a_member_no_longer_is_told() {
     assert!(fra.noted.did().contains(&"refused".to_owned()), "it serves nothing that is stored: {:?}", fra.noted.did());
 }
 
+/// Neither side waits for the other one to listen, however much there is to say.
+#[tokio::test]
+async fn who_is_far_behind_catches_up_within_the_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let fra = member("fra-1", "b1", "f1");
+    let known = {
+        let node = Node::new(&home, fra.clone(), Known::NOTHING);
+        node.until("caught up").await;
+        node.task.abort();
+        let known = node.noted.known.lock().expect("it knows something");
+        known
+    };
+    no_stream(&home, &fra).await;
+    let mut last = Position::ZERO;
+    for n in 0..24 {
+        let Entry::Purge(mut purge) = purge(&n.to_string()) else { unreachable!("it is a purge") };
+        let url = |n: usize| Selector::Url {
+            site: SiteId::new("docs").expect("a good name"),
+            host: "www.example".to_owned(),
+            path: format!("/{n}{}", "x".repeat(2000)),
+            query: None,
+        };
+        purge.selectors = (0..600).map(url).collect();
+        last = home.append(Entry::Purge(purge)).await.expect("it is recorded").position;
+    }
+    let node = Node::new(&home, fra, known);
+    proven(&home, last).await;
+    node.until("caught up").await;
+    assert!(!node.noted.did().iter().any(|did| did.starts_with("hide")), "{:?}", node.noted.did());
+}
+
+/// A process that stands still, or a machine that is gone without a word.
+#[tokio::test]
+async fn who_says_nothing_is_gone_after_a_while() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = home(&folder);
+    let (mut end, of_home) = End::pair();
+    let attending = tokio::spawn(attend(home.clone(), of_home));
+    let (sin, at) = (member("sin-1", "b3", "f3"), Position::ZERO.to_string());
+    let chain = crate::core::log::Chain::START.to_string();
+    assert!(end.say(&crate::wire::follow::FromNode::Hello { member: (&sin).into(), at, chain }).await);
+    end.incoming.recv().await.expect("it is told where to begin");
+    assert!(home.has_stream(&sin));
+    let listening = tokio::spawn(async move { while end.incoming.recv().await.is_some() {} });
+    no_stream(&home, &sin).await;
+    attending.await.expect("it ends");
+    listening.await.expect("it is told no more");
+}
+
 #[tokio::test]
 async fn nobody_takes_all_the_epochs() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -188,6 +238,7 @@ async fn nobody_takes_all_the_epochs() {
     let (_, ended) = fra.task.await.expect("it ends");
     assert!(matches!(&ended, Ended::Refused { hint, .. } if hint.contains("state.json")), "{ended:?}");
     assert_eq!(home.ledger().epoch(), 1);
+    assert!(home.ledger().members.is_empty(), "nobody waits for it");
 }
 
 #[tokio::test]

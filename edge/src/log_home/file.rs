@@ -440,6 +440,10 @@ impl LogHome for FileHome {
         self.0.leases.lock().unproven(&home, at, clock::boot_time())
     }
 
+    fn may_come(&self, at: Position) -> Result<(), Refusal> {
+        self.0.home.lock().may_come(at)
+    }
+
     fn stream_opens(&self, member: &Member) {
         *self.0.streams.lock().entry(member.clone()).or_default() += 1;
     }
@@ -480,6 +484,12 @@ impl LogHome for FileHome {
             longest = longest.max(now.until(leases.ends(member)));
         }
         longest
+    }
+
+    fn keeps_leases(&self, node: &NodeId) {
+        let home = self.0.home.lock();
+        let mut leases = self.0.leases.lock();
+        home.ledger().members.keys().filter(|member| member.node == *node).for_each(|member| leases.resume(member));
     }
 
     fn is_member(&self, member: &Member) -> bool {

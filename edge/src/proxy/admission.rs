@@ -111,6 +111,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
     } else if !node.uses_store(&ctx.snapshot) {
         Some(Pass::NoPurgeLog)
     } else if ctx.tier.as_ref().is_some_and(|hop| hop.rules != site.key_rules) {
+        // See `Context::has_other_rules_below`.
         Some(Pass::KeyRules)
     } else {
         None

@@ -232,6 +232,12 @@ impl Context {
         }
     }
 
+    /// Whether the tier below makes keys by other rules.
+    pub(super) fn has_other_rules_below(&self) -> bool {
+        let own = self.target.as_ref().map(|(_, site)| site.key_rules);
+        self.tier.as_ref().is_some_and(|hop| Some(hop.rules) != own)
+    }
+
     /// Begins the request's dealings with the store.
     pub(super) fn begin_lookup(&mut self, request: &RequestHeader) -> Result<Arc<Lookup>> {
         let wanted = match asks_for_one_range(RequestHead::new(&request.method, &request.headers)) {

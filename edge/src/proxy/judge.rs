@@ -56,7 +56,10 @@ pub(super) fn on_found(
         return Err(Error::explain(ErrorType::InternalError, "a hit that is not from this store"));
     };
     let verdict = verdict(&node.purges, ctx.site()?, &ctx.directives, &hit.entry);
-    let verdict = if answers_who_waited(node, ctx, &hit.entry, verdict) { Reuse::Fresh } else { verdict };
+    let verdict = match answers_who_waited(node, ctx, &hit.entry, verdict) {
+        true => reuse(&ctx.directives, &hit.entry.freshness, PurgeMark::Valid, clock::now(), &ctx.site()?.reuse),
+        false => verdict,
+    };
     let verdict = if ctx.tier.is_some() { for_tier(verdict) } else { verdict };
     ctx.reuse = Some(verdict);
     // While an origin fails, requests don't wait to hear that once more: one at a time tries again behind their backs.

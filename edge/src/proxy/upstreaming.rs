@@ -323,8 +323,7 @@ pub(super) fn unasked() -> Box<Error> {
 /// Takes from a tier's answer up to where no purge hides it. One that is not worth what was asked for answers nobody who
 /// could be given something that is stored.
 ///
-/// An error without such words, of a shield that could not even read the request, is passed on; should it be stored, it
-/// counts as older than any purge.
+/// An error without such words, of a shield that could not even read the request, is passed on, and not stored.
 fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let Some(asked) = ctx.upstream.asked else { return Ok(()) };
     let value = response.headers.get(TIER_FIELD).and_then(|value| value.to_str().ok());
@@ -332,7 +331,8 @@ fn read_reply(response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let reply = value.zip(key).and_then(|(value, key)| TierReply::verify(value, key, &ctx.request_id));
     response.remove_header(TIER_FIELD);
     let rules = ctx.target.as_ref().map(|(_, site)| site.key_rules);
-    ctx.upstream.has_other_rules |= reply.is_some_and(|reply| Some(reply.rules) != rules);
+    // Who says nothing took this node for a client, and has kept the tags to itself.
+    ctx.upstream.has_other_rules |= reply.is_none_or(|reply| Some(reply.rules) != rules);
     let is_error = response.status.is_client_error() || response.status.is_server_error();
     let fence = match hop::answer(asked, reply.map(|reply| reply.valid_to), ctx.upstream.fence) {
         Answer::Valid(fence) => fence,

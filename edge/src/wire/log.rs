@@ -63,7 +63,9 @@ pub enum EventLine {
         mode: Mode,
         /// What.
         selectors: Vec<SelectorLine>,
-        /// The rules of their sites by which they were made: 32 hexadecimal digits.
+        /// The rules of their sites by which they were made: 32 hexadecimal digits. Without them they are nobody's, and
+        /// every node hides the sites.
+        #[serde(default)]
         rules: String,
     },
     /// A process becomes a member.
@@ -259,7 +261,10 @@ impl EventLine {
                 by: part("token", &by, |text| TokenId::new(text).ok())?,
                 mode: mode.into(),
                 selectors: selectors.into_iter().map(SelectorLine::read).collect::<Result<_, _>>()?,
-                rules: part("key rules", &rules, KeyRules::parse)?,
+                rules: match rules.as_str() {
+                    "" => KeyRules::default(),
+                    rules => part("key rules", rules, KeyRules::parse)?,
+                },
             }),
             Self::Join { member } => Event::Join(member.read()?),
             Self::Leave { member, why } => Event::Leave { member: member.read()?, why: why.into() },

@@ -177,6 +177,15 @@ impl Home {
         }
     }
 
+    /// Whether somebody who knows the log up to `at` can be told of it. To be asked before it joins: who can't follow would
+    /// be waited for in vain.
+    ///
+    /// # Errors
+    /// [`Refusal`], as of [`Home::next_epoch`], where that would be needed.
+    pub fn may_come(&self, at: Position) -> Result<(), Refusal> {
+        if at.epoch() > self.ledger.epoch() { self.next_epoch(at.epoch(), false).map(drop) } else { Ok(()) }
+    }
+
     /// What is to be recorded, in this order, for a process that wants to be a member; nothing if it is one. `is_heard` says
     /// of whom a stream is open.
     ///

@@ -173,6 +173,11 @@ impl Leases {
         }
     }
 
+    /// It is to stay a member after all.
+    pub fn resume(&mut self, member: &Member) {
+        self.leaving.remove(member);
+    }
+
     /// Whether a member has been stopped, and its removal is not recorded yet.
     pub fn is_stopped(&self, member: &Member) -> bool {
         self.leaving.contains(member)
@@ -303,6 +308,9 @@ mod tests {
         assert!(leases.may_leave(&Member { strict: false, ..sin.clone() }, at(20)), "it serves without");
         assert!(matches!(leases.grant(&home, &fra, at(21)), Err(Refusal::NoMember(_))));
         assert_eq!(leases.ends(&fra), at(30), "until then it stays a member");
+        leases.resume(&fra);
+        assert!(!leases.is_stopped(&fra) && leases.grant(&home, &fra, at(21)).is_ok());
+        leases.stop(&fra);
         leases.forget(&fra);
         leases.grant(&home, &fra, at(40)).expect("it has come again");
         let again = Err(Refusal::MayHoldLease(fra.clone()));

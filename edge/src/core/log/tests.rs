@@ -337,6 +337,8 @@ fn no_word_takes_all_the_epochs() {
     let far = 1 + MAX_EPOCH_STEP;
     assert_eq!(kept.home.next_epoch(far, false), Ok(Position::new(far + 1, 2)));
     assert_eq!(kept.home.next_epoch(far + 1, false), Err(Refusal::NoSuchEpoch(far + 1)));
+    assert_eq!(kept.home.may_come(Position::new(far, 5)), Ok(()));
+    assert_eq!(kept.home.may_come(Position::new(far + 1, 5)), Err(Refusal::NoSuchEpoch(far + 1)));
 }
 
 #[test]

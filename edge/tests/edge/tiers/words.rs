@@ -1,7 +1,7 @@
 //! What tiers tell each other, the origin and the client.
 
 use super::{fleet, get};
-use crate::stage::{HOST, Script, expect, outcome, pattern, purge, tag};
+use crate::stage::{HOST, Script, eventually, expect, outcome, pattern, purge, tag};
 use edge::wire::purge::Mode;
 use scenarios::cache_status::Outcome;
 use scenarios::client::Ask;
@@ -156,4 +156,26 @@ async fn a_response_that_breaks_off_breaks_off_everywhere() {
         assert!(outcome(&reply) == Outcome::Miss && reply.body == body);
         assert_eq!(origin.count(target), 2);
     }
+}
+
+/// A shield that takes a node for a client keeps the tags to itself: a purge by one would not reach what comes.
+#[tokio::test]
+async fn what_comes_without_words_is_not_stored() {
+    let (fleet, origin) = fleet("[[sites]]\nid = \"docs\"\nstore_posts = true").await;
+    let secret = fleet.folder().join("another-secret");
+    std::fs::write(&secret, "b".repeat(32)).expect("a file");
+    let file = fleet.node("fra-1").fleet_file();
+    let mut table: toml::Table = std::fs::read_to_string(file).expect("its fleet file").parse().expect("TOML");
+    let tier: toml::Table = format!("secret_file = {:?}", secret.display().to_string()).parse().expect("TOML");
+    table.insert("tier".into(), tier.into());
+    std::fs::write(file, table.to_string()).expect("a fleet file");
+    fleet.reload("fra-1").expect("it runs");
+    let taken = async || fleet.node("fra-1").stderr().contains("reloaded the fleet file");
+    eventually("it is taken", taken).await;
+    let answer = Script::cached("old").field("Content-Location", "/p").field("Surrogate-Key", "t");
+    origin.on("/p", answer);
+    let post = Ask::new(http::Method::POST, HOST, "/p");
+    assert_eq!(fleet.node("fra-1").send(&post).await.expect("an answer").text(), "old");
+    let reply = get(&fleet, "fra-1", "/p").await;
+    assert_ne!((outcome(&reply), reply.text()), (Outcome::Hit, "old".to_owned()));
 }
