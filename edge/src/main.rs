@@ -39,13 +39,19 @@ fn run(NodeArgs { config, node, data }: &NodeArgs) -> Result<ExitCode> {
 }
 
 fn restore(backup: &Path, NodeArgs { config, node, data }: &NodeArgs) -> Result<ExitCode> {
-    let restored = edge::restore::restore(backup, config, node, data.as_deref())?;
+    let (restored, path) = edge::restore::restore(backup, config, node, data.as_deref())?;
     let mut out = std::io::stdout();
     let whole = match restored.was_sealed {
-        true => "it had been sealed, so nothing is missing",
-        false => "it had not been sealed: nodes that have not been heard of since are not taken for gone",
+        true => "it had been sealed, so no record is missing",
+        false => "it had not been sealed, so records may be missing",
     };
-    writeln!(out, "restored {} records; an epoch begins at {}; {whole}", restored.records, restored.head)?;
+    let (path, records, head) = (path.display(), restored.records, restored.head);
+    writeln!(out, "{path}: restored {records} records; an epoch begins at {head}; {whole}")?;
+    writeln!(
+        out,
+        "next: start the node with the same --config and --data; nodes that are not heard of then must be forgotten, and so \
+         must an earlier process of this one whose disk is lost: purge-cli forget NODE"
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -258,6 +258,7 @@ impl NodeState {
         }
         let (purges, store) = (self.purges.clone(), self.store.clone());
         let sweep = move || {
+            yield_to_requests();
             purges.sweep(|| {
                 let dropped = store.retain(|entry| purges.verdict(&entry.subject, &entry.mark) != PurgeMark::Hard);
                 tracing::info!(dropped, "swept the purge rules");
@@ -282,6 +283,16 @@ impl NodeState {
             store: self.store.stats(),
         };
         reporter.report(&self.info, &self.telemetry)
+    }
+}
+
+/// Has this thread give way to those that answer requests and apply purges, which a sweep only serves.
+fn yield_to_requests() {
+    const NICE: i32 = 5;
+    // On Linux this is of the thread alone; elsewhere it would be of the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the sweep has the priority of all other threads");
     }
 }
 

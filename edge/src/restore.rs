@@ -7,11 +7,16 @@ use crate::log_home::{FileHome, RestoreError, Restored, Retention};
 use std::path::{Path, PathBuf};
 
 /// Makes the purge log of a node that does not run from a backup. `data`: where nodes keep their data, if not where the file
-/// says. `backup`: a file, or `-` for standard input.
+/// says. `backup`: a file, or `-` for standard input. Returns where the log is now, too.
 ///
 /// # Errors
 /// [`RestoreFailed`].
-pub fn restore(backup: &Path, config: &Path, name: &NodeId, data: Option<&Path>) -> Result<Restored, RestoreFailed> {
+pub fn restore(
+    backup: &Path,
+    config: &Path,
+    name: &NodeId,
+    data: Option<&Path>,
+) -> Result<(Restored, PathBuf), RestoreFailed> {
     let fleet = Fleet::load(config)?;
     if fleet.node(name).is_none() {
         return Err(RestoreFailed::NoSuchNode(name.to_string()));
@@ -25,7 +30,7 @@ pub fn restore(backup: &Path, config: &Path, name: &NodeId, data: Option<&Path>)
         let file = std::fs::File::open(backup).map_err(unreadable)?;
         FileHome::restore(&data.log_path(), retention, std::io::BufReader::new(file))
     };
-    Ok(restored?)
+    Ok((restored?, data.log_path()))
 }
 
 /// A backup that has not been restored.

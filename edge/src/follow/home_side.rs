@@ -6,8 +6,8 @@ use crate::clock;
 use crate::core::log::{Chain, Member, Position, Refusal};
 use crate::log_home::{AppendError, Entry, LogHome, Start};
 use crate::wire::admin::ErrorReply;
-use crate::wire::line_of;
 use crate::wire::follow::{FromHome, FromNode, MAX_NODE_LINE_BYTES, RECORD_MARK};
+use crate::wire::line_of;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -99,13 +99,7 @@ impl<'h> Telling<'h> {
         self.due.push_back(bytes.into());
     }
 
-    async fn tell(
-        mut self,
-        end: &mut End,
-        lines: &mut Lines,
-        at: Position,
-        chain: Chain,
-    ) -> Result<(), AppendError> {
+    async fn tell(mut self, end: &mut End, lines: &mut Lines, at: Position, chain: Chain) -> Result<(), AppendError> {
         let mut head = self.home.follow();
         let (sent, first) = match self.home.meet(at, chain).await? {
             Start::Behind(head) => (at, FromHome::Behind { head: head.position.to_string() }),
