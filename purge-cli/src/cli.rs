@@ -74,9 +74,9 @@ pub struct Options {
     pub id: Option<String>,
     /// How long the home waits for the nodes to apply a purge, as in 500ms or 2m; its answer may take 5s more.
     ///
-    /// A home that restarts is tried again for so long. Sending has time of its own: 1s for each 64 kB, and 15s for each request
-    /// but the last. Commands that purge nothing allow this for the home's answer; `forget` at least a lease and 5s, `log
-    /// backup` this for each piece.
+    /// A home that restarts is tried again for so long. Sending has time of its own: 1s for each 64 kB, and 15s for each
+    /// request but the last. Commands that purge nothing allow this for the home's answer; `forget` at least a lease and 5s,
+    /// `log backup` this for each piece.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
     /// Environment variable that holds the token [default: TIDEWALL_TOKEN, else the first token of the fleet file that
@@ -132,7 +132,7 @@ pub enum Command {
     Ping,
     /// Say that a node does not run any more, and is not to be waited for. If it does run, it may serve what is purged.
     ///
-    /// The home waits until a lease has ended that the node may hold. If the node's stream to the home is open, it asks first.
+    /// The home waits until a lease has ended that the node may hold. Asks first if the node's stream to the home is open.
     Forget {
         /// The node.
         #[arg(value_parser = node)]
