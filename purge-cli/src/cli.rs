@@ -34,7 +34,7 @@ Examples:
   purge-cli tag --site docs --soft guide      serve it stale while it is revalidated
   purge-cli prefix https://www.example.com/img/
   sed 's|^|https://www.example.com/|' changed-files.txt | purge-cli url --from -
-  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.proven | not)'
+  purge-cli --json --timeout 30s site docs | jq '.nodes[] | select(.error)'
   purge-cli status 1.42                       is it proven everywhere by now?
   purge-cli log --since 40                    who purged what and when
   purge-cli all --yes";
@@ -74,8 +74,9 @@ pub struct Options {
     pub id: Option<String>,
     /// How long the home waits for the nodes to apply a purge, as in 500ms or 2m; its answer may take 5s more.
     ///
-    /// Commands that purge nothing allow this for the home's answer; `forget` at least a lease and 5s, `log backup` this for
-    /// each piece.
+    /// A home that restarts is tried again for so long. Sending has time of its own: 1s for each 64 kB, and 15s for each
+    /// request but the last. Commands that purge nothing allow this for the home's answer; `forget` at least a lease and 5s,
+    /// `log backup` this for each piece.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
     /// Environment variable that holds the token [default: TIDEWALL_TOKEN, else the first token of the fleet file that
@@ -126,15 +127,19 @@ pub enum Command {
     ///
     /// `following`: its stream to the home is open. `silent`: it is not, and purges wait for the node all the same, until it
     /// is back, its lease has ended, or it is forgotten. `not running`: it serves nothing that it has stored until it has
-    /// caught up. `?`: the home does not say.
+    /// caught up. `?`: the home does not say. Exits 0 if all nodes run and follow, also those that only the fleet file has,
+    /// else 3. Any token will do, one with role "read" too.
     Ping,
     /// Say that a node does not run any more, and is not to be waited for. If it does run, it may serve what is purged.
     ///
-    /// The home waits until a lease has ended that the node may hold.
+    /// The home waits until a lease has ended that the node may hold. Asks first if the node's stream to the home is open.
     Forget {
         /// The node.
         #[arg(value_parser = node)]
         node: NodeId,
+        /// Don't ask. Needed where nobody can answer, if the node runs.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Show one purge: what it was, who asked for it and when, and which nodes have applied it. Exits 0 if all, else 3.
     Status {

@@ -9,8 +9,8 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 /// What the home's answer may take beyond the time for which the home waits.
 pub const ANSWER: Duration = Duration::from_secs(5);
 
-/// Longest wait for an answer; longer ones are cut to it.
-const MAX_WAIT: Duration = MAX_TIMEOUT.saturating_add(ANSWER);
+/// Longest wait for anything; longer ones are cut to it. It has room for the longest timeout and for what is sent before.
+const MAX_WAIT: Duration = MAX_TIMEOUT.saturating_mul(2);
 
 /// The monotonic clock: for durations.
 #[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
@@ -33,7 +33,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// From now on, `span`, but at most [`MAX_TIMEOUT`] and [`ANSWER`] together.
+    /// From now on, `span`, but at most twice [`MAX_TIMEOUT`].
     pub fn after(span: Duration) -> Self {
         let span = span.min(MAX_WAIT);
         Self { at: now() + span, span }

@@ -11,11 +11,12 @@ pub enum Exit {
     Error,
     /// Wrong usage: nothing was sent.
     Usage,
-    /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason. Or not all of it is.
+    /// The purge is recorded, and some nodes have not acknowledged it; each is named with the reason. Or not all of it is. Of
+    /// `ping`: not all nodes run and follow.
     Partial,
     /// The home did not accept the token, the token may not purge this or not so much, or the id is another purge's.
     Refused,
-    /// The home did not answer in time: what was asked for may or may not be done.
+    /// The home did not answer in time, or not so that it tells: what was asked for may or may not be done.
     Timeout,
 }
 
@@ -46,15 +47,15 @@ impl Exit {
             }
             Self::Usage => "nothing was sent: wrong arguments, no or wrong targets, or what asks was not confirmed",
             Self::Partial => {
-                "recorded, but not acknowledged in time by all nodes, each of which is named, or not recorded whole"
+                "recorded, but not acknowledged in time by all nodes, each of which is named, or not recorded whole; of \
+                 ping: not all nodes run and follow"
             }
             Self::Refused => {
-                "refused by the home: 401 or 403 the token, 409 the id is used, 429 over quota; of several batches those \
-                 before may be recorded"
+                "refused by the home, and nothing is recorded: 401 or 403 the token, 409 the id is used, 429 over quota"
             }
             Self::Timeout => {
-                "no answer of the home in time: it may or may not be recorded; status ID tells, and the same --id may be \
-                 sent again"
+                "no answer of the home that tells: it may or may not be recorded, or it is not known which nodes have \
+                 applied it; status ID tells, and the same --id may be sent again"
             }
         }
     }

@@ -1,14 +1,17 @@
 //! What became of a purge: where it is recorded, and which nodes have applied it.
 
-use crate::admin::{AdminError, printable};
+mod nodes;
+
+pub use nodes::{Done, How, Member, NodeError, NodeOutcome, Tally};
+pub(crate) use nodes::{nodes, outcome_of, outcomes};
+
+use crate::admin::AdminError;
 use crate::batch::Manner;
 use crate::exit::Exit;
 use crate::token::Origin;
-use edge::config::{Fleet, Role};
-use edge::wire::purge::{Mode, NodeReply, PurgeReply, Wait};
+use edge::wire::purge::{Mode, PurgeReply, Wait};
 use serde::Serialize;
 use std::time::Duration;
-use thiserror::Error;
 
 /// How many positions a message lists.
 const MAX_LISTED: usize = 8;
@@ -22,8 +25,8 @@ pub struct Outcome {
     pub positions: Vec<String>,
     /// How many batches there are.
     pub batches: usize,
-    /// Every node, in the order of the fleet file; then those that the home knows beyond it. Empty without an answer, and
-    /// if nobody was waited for.
+    /// Every node, in the order of the fleet file; then those that the home knows beyond it. Of an answer that has no end, as
+    /// far as it goes. Empty if it is not recorded whole, or nobody was waited for.
     pub nodes: Vec<NodeOutcome>,
     /// From the first attempt to the last answer.
     pub elapsed: Duration,
@@ -57,17 +60,18 @@ pub enum State {
 }
 
 impl Outcome {
-    /// The nodes that are not known to have applied it.
+    /// The nodes that may still serve what was purged, for all that is known.
     pub fn failures(&self) -> impl Iterator<Item = (&Member, &NodeError)> {
         self.nodes.iter().filter_map(|node| node.result.as_ref().err().map(|error| (&node.member, error)))
     }
 
-    /// How many nodes have.
-    pub fn applied(&self) -> usize {
-        self.nodes.len() - self.failures().count()
+    /// Whether all of its batches are recorded.
+    pub fn is_whole(&self) -> bool {
+        self.positions.len() == self.batches
     }
 
-    /// Whether all have; `None` if that was not waited for, or is not known.
+    /// Whether every node has applied it, or serves nothing that it would have to apply it to; `None` if that was not waited
+    /// for, or is not known.
     pub fn applied_by_all(&self, wait: Wait) -> Option<bool> {
         (wait == Wait::All && self.reply.is_ok()).then(|| self.failures().next().is_none())
     }
@@ -77,23 +81,47 @@ impl Outcome {
         match &self.reply {
             Ok(_) if manner.mode == Mode::Hard && self.applied_by_all(manner.wait) == Some(true) => State::Proven,
             Ok(_) => State::Accepted,
-            Err(_) if self.positions.len() == self.batches => State::Accepted,
+            Err(_) if self.is_whole() => State::Accepted,
             Err(_) if !self.positions.is_empty() => State::PartlyRecorded,
             Err(failed) if failed.may_be_recorded => State::Unknown,
             Err(_) => State::NotRecorded,
         }
     }
 
-    /// How the run ends.
+    /// How the run ends. What is not recorded, partly recorded, or in doubt ends in three ways, whatever the reason is.
     pub fn exit(&self) -> Exit {
         match &self.reply {
-            Err(HomeError { error, .. }) if error.is_refusal() => Exit::Refused,
-            Err(HomeError { error, .. }) if error.is_no_answer() => Exit::Timeout,
-            // An earlier attempt had no answer.
-            Err(HomeError { error: AdminError::Unreachable { .. }, may_be_recorded: true, .. }) => Exit::Timeout,
-            Err(_) => Exit::Error,
             Ok(_) if self.failures().next().is_some() => Exit::Partial,
             Ok(_) => Exit::Success,
+            Err(failed) if self.is_whole() || failed.may_be_recorded => Exit::Timeout,
+            Err(_) if !self.positions.is_empty() => Exit::Partial,
+            Err(failed) if failed.error.is_refusal() => Exit::Refused,
+            Err(_) => Exit::Error,
+        }
+    }
+
+    /// What that means of this purge, in one line.
+    pub fn meaning(&self, manner: &Manner) -> &'static str {
+        match (self.exit(), self.state(manner)) {
+            (Exit::Success, State::Proven) => "proven: no node serves what was purged",
+            (Exit::Success, _) if manner.wait == Wait::None => "accepted: it is recorded, and nobody was waited for",
+            (Exit::Success, _) => "accepted: every node has it, and may serve as stale what it selects",
+            (Exit::Partial, State::PartlyRecorded) => {
+                "not recorded whole: some of its batches are, and the next one is not"
+            }
+            (Exit::Partial, _) => "recorded, but not acknowledged in time by all nodes, each of which is named",
+            (Exit::Timeout, State::Accepted) => {
+                "recorded, but the home has not said of all nodes whether they have applied it; status ID tells"
+            }
+            (Exit::Timeout, State::PartlyRecorded) => {
+                "some of its batches are recorded, and the next one may or may not be; the same --id may be sent again"
+            }
+            (Exit::Timeout, _) => {
+                "it may or may not be recorded: the home has not said; status ID tells, and the same --id may be sent again"
+            }
+            (Exit::Refused, _) => "refused by the home, and not recorded",
+            (Exit::Error, _) => "not recorded: the home could not be asked, or did not take it",
+            (exit @ Exit::Usage, _) => exit.meaning(),
         }
     }
 
@@ -102,7 +130,12 @@ impl Outcome {
         let HomeError { home, error, may_be_recorded } = self.reply.as_ref().err()?;
         let done = match (self.positions.len(), self.batches) {
             (recorded, all) if recorded == all => {
-                format!("has recorded the purge{}, but has not said which nodes have applied it", self.places())
+                let done = format!("has recorded the purge{}", self.places());
+                match Tally::of(&self.nodes).applied {
+                    0 => format!("{done}, but has not said which nodes have applied it"),
+                    1 => format!("{done} and said that 1 node has applied it, but its answer has no end"),
+                    more => format!("{done} and said that {more} nodes have applied it, but its answer has no end"),
+                }
             }
             (_, 1) if *may_be_recorded => "may or may not have recorded the purge".to_owned(),
             (_, 1) => "has not recorded the purge".to_owned(),
@@ -122,7 +155,7 @@ impl Outcome {
             hints.push(token.advice());
         }
         match self.positions.last() {
-            Some(last) if self.positions.len() == self.batches => {
+            Some(last) if self.is_whole() => {
                 hints.push(format!("`purge-cli status {last}` tells which nodes have applied it by now"));
                 return hints;
             }
@@ -147,122 +180,13 @@ impl Outcome {
     }
 }
 
-/// All nodes, in words.
-pub(crate) fn all_nodes(count: usize) -> String {
-    if count == 1 { "the only node".to_owned() } else { format!("all {count} nodes") }
-}
-
-/// A node, as far as a purge needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its PoP; `None` if the fleet file doesn't have the node.
-    pub pop: Option<String>,
-    /// Its name.
-    pub node: String,
-    /// What it is for, if the fleet file has it.
-    pub role: Option<Role>,
-    /// Its admin address (`host:port`), if the fleet file has it.
-    pub admin: Option<String>,
-}
-
-/// What became of the purge on one node.
-#[derive(Debug)]
-pub struct NodeOutcome {
-    /// The node.
-    pub member: Member,
-    /// What the home knows of it, if it has applied the purge; or why that is not known.
-    pub result: Result<NodeReply, NodeError>,
-}
-
-/// Why it is not known that a node has applied the purge.
-#[derive(Debug, Error)]
-pub enum NodeError {
-    /// The home has not heard of it in time.
-    #[error("has not acknowledged it in time; the last that it acknowledged is {}", applied.as_deref().unwrap_or("unknown"))]
-    Unproven {
-        /// Up to where it has applied the log.
-        applied: Option<String>,
-    },
-    /// It is no member, but might be one in records that the home has lost.
-    #[error("has not been heard of since this epoch of the purge log began")]
-    NotHeardOf,
-    /// The home's fleet file has no such node, and it doesn't follow the log.
-    #[error("is not known to the home of the purge log")]
-    Unknown,
-}
-
-impl NodeError {
-    /// One word for programs.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Unproven { .. } => "unproven",
-            Self::NotHeardOf => "not_heard_of",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// What to do.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Unproven { .. } => {
-                "is it running, and does it reach the home? `purge-cli ping` shows; if it is gone for good: purge-cli \
-                 forget NODE"
-            }
-            Self::NotHeardOf => "start it; if it is gone for good: purge-cli forget NODE",
-            Self::Unknown => "give this program and the nodes the same fleet file",
-        }
-    }
-}
-
-/// What the home says of each node of the fleet file, and of others that it knows. A node can have several processes: one
-/// that drains, and one that has taken its place.
-pub(crate) fn outcomes(fleet: &Fleet, replies: &[NodeReply]) -> Vec<NodeOutcome> {
-    let mut outcomes = Vec::new();
-    for (_, node) in fleet.nodes() {
-        let mut its = replies.iter().filter(|reply| reply.node == node.id.as_str()).map(result_of).peekable();
-        if its.peek().is_none() {
-            let member = member(fleet, node.id.as_str());
-            outcomes.push(NodeOutcome { member, result: Err(NodeError::Unknown) });
-        }
-        outcomes.extend(its.map(|result| NodeOutcome { member: member(fleet, node.id.as_str()), result }));
-    }
-    let is_other = |reply: &&NodeReply| !fleet.nodes().any(|(_, node)| node.id.as_str() == reply.node);
-    let others = replies.iter().filter(is_other);
-    outcomes.extend(others.map(|reply| NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) }));
-    outcomes
-}
-
-/// What the home says of one process of a node.
-pub(crate) fn outcome_of(fleet: &Fleet, reply: &NodeReply) -> NodeOutcome {
-    NodeOutcome { member: member(fleet, &reply.node), result: result_of(reply) }
-}
-
-fn result_of(reply: &NodeReply) -> Result<NodeReply, NodeError> {
-    match reply.proven {
-        true => Ok(NodeReply { node: printable(&reply.node), ..reply.clone() }),
-        false if reply.boot_id.is_none() => Err(NodeError::NotHeardOf),
-        false => Err(NodeError::Unproven { applied: reply.applied.as_deref().map(printable) }),
-    }
-}
-
-fn member(fleet: &Fleet, name: &str) -> Member {
-    match fleet.nodes().find(|(_, node)| node.id.as_str() == name) {
-        Some((pop, node)) => Member {
-            pop: Some(pop.id.to_string()),
-            node: node.id.to_string(),
-            role: Some(node.role),
-            admin: Some(node.admin.clone()),
-        },
-        None => Member { pop: None, node: printable(name), role: None, admin: None },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::admin::Stage;
     use edge::core::log::RETRY_WINDOW;
     use edge::wire::admin::ErrorReply;
+    use edge::wire::purge::NodeReply;
     use http::StatusCode;
 
     fn reply() -> PurgeReply {
@@ -277,12 +201,12 @@ mod tests {
         }
     }
 
-    fn node(result: Result<NodeReply, NodeError>) -> NodeOutcome {
+    fn node(result: Result<Done, NodeError>) -> NodeOutcome {
         NodeOutcome { member: Member { pop: None, node: "fra-1".to_owned(), role: None, admin: None }, result }
     }
 
     fn good() -> NodeOutcome {
-        node(Ok(NodeReply {
+        let reply = NodeReply {
             node: "fra-1".to_owned(),
             boot_id: None,
             applied: None,
@@ -292,7 +216,8 @@ mod tests {
             lease_ms: None,
             ms: None,
             connected: None,
-        }))
+        };
+        node(Ok(Done { how: How::Applied, reply }))
     }
 
     fn late() -> NodeOutcome {
@@ -332,8 +257,14 @@ mod tests {
         check(ended(vec![late()]), Exit::Partial);
         check(failed(0, 1, AdminError::Unauthorized(ErrorReply::read("no")), false), Exit::Refused);
         check(failed(0, 1, answered(403), false), Exit::Refused);
-        check(failed(1, 3, answered(429), false), Exit::Refused);
-        check(failed(0, 1, answered(503), true), Exit::Error);
+        check(failed(0, 1, answered(429), true), Exit::Timeout);
+        check(failed(0, 3, answered(429), false), Exit::Refused);
+        check(failed(1, 3, answered(429), false), Exit::Partial);
+        check(failed(1, 3, answered(403), false), Exit::Partial);
+        check(failed(1, 3, refused(), false), Exit::Partial);
+        check(failed(1, 3, no_answer(Stage::Answer), true), Exit::Timeout);
+        check(failed(1, 1, refused(), false), Exit::Timeout);
+        check(failed(0, 1, answered(503), true), Exit::Timeout);
         check(failed(0, 1, no_answer(Stage::Answer), true), Exit::Timeout);
         check(failed(0, 1, refused(), false), Exit::Error);
         check(failed(0, 1, refused(), true), Exit::Timeout);
@@ -354,6 +285,31 @@ mod tests {
         check(failed(1, 3, answered(429), false), Mode::Hard, Wait::All, State::PartlyRecorded);
         check(failed(0, 3, no_answer(Stage::Answer), true), Mode::Hard, Wait::All, State::Unknown);
         check(failed(0, 1, refused(), false), Mode::Hard, Wait::All, State::NotRecorded);
+    }
+
+    /// Nothing is said to be in doubt that is known, and nothing to be proven that is not.
+    #[test]
+    fn what_an_exit_code_means() {
+        let check = |outcome: Outcome, mode, wait, want: &str| {
+            let manner = Manner { mode, id: "v41".to_owned(), wait, timeout: Duration::ZERO };
+            let meaning = outcome.meaning(&manner);
+            assert!(meaning.starts_with(want), "{meaning:?} of {outcome:?}");
+        };
+        check(ended(vec![good()]), Mode::Hard, Wait::All, "proven: ");
+        check(ended(vec![good()]), Mode::Soft, Wait::All, "accepted: every node has it");
+        check(ended(vec![good()]), Mode::Hard, Wait::None, "accepted: it is recorded");
+        check(ended(vec![late()]), Mode::Soft, Wait::All, "recorded, but not acknowledged");
+        check(
+            failed(1, 1, no_answer(Stage::Answer), true),
+            Mode::Hard,
+            Wait::All,
+            "recorded, but the home has not said",
+        );
+        check(failed(1, 3, no_answer(Stage::Answer), true), Mode::Hard, Wait::All, "some of its batches are recorded");
+        check(failed(1, 3, answered(429), false), Mode::Hard, Wait::All, "not recorded whole");
+        check(failed(0, 1, no_answer(Stage::Answer), true), Mode::Hard, Wait::All, "it may or may not be recorded: ");
+        check(failed(0, 1, answered(403), false), Mode::Hard, Wait::All, "refused by the home, and not recorded");
+        check(failed(0, 1, refused(), false), Mode::Hard, Wait::All, "not recorded");
     }
 
     #[test]
@@ -382,6 +338,14 @@ mod tests {
             "has recorded the purge at 1.7, but has not said which nodes have applied it: no answer from x within 0ns",
             &["`purge-cli status 1.7` tells which nodes have applied it by now"],
         );
+        let mut some = failed(1, 1, late(), true);
+        some.nodes = vec![good(), node(Err(NodeError::NotTold))];
+        check(
+            some,
+            "has recorded the purge at 1.7 and said that 1 node has applied it, but its answer has no end: no answer from x \
+             within 0ns",
+            &["`purge-cli status 1.7` tells which nodes have applied it by now"],
+        );
         let over = "has recorded 2 of 4 batches of the purge at 1.7, 1.8: 429: no";
         check(failed(2, 4, answered(429), false), over, &[on]);
         check(
@@ -393,5 +357,6 @@ mod tests {
         check(failed(0, 2, answered(409), false), "has recorded 0 of 2 batches of the purge: 409: no", &[]);
         let advice = Origin::named_env("T").advice();
         check(failed(0, 1, answered(401), false), "has not recorded the purge: 401: no", &[&advice, once]);
+        check(failed(0, 1, answered(403), false), "has not recorded the purge: 403: no", &[&advice]);
     }
 }

@@ -9,7 +9,7 @@ use crate::admin::printable;
 use crate::batch::Manner;
 use crate::exit::Exit;
 use crate::fanout::News;
-use crate::outcome::{Member, NodeOutcome, Outcome, all_nodes};
+use crate::outcome::{Done, How, Member, NodeError, NodeOutcome, Outcome, Tally, nodes};
 use crate::target::Targets;
 use crate::token::Origin;
 use anstyle::{AnsiColor, Style};
@@ -31,6 +31,7 @@ pub struct TextReport<'m, O, E> {
     err: E,
     quiet: bool,
     manner: &'m Manner,
+    nodes: usize,
     pop_width: usize,
     node_width: usize,
     told: BTreeSet<(String, Option<String>)>,
@@ -45,6 +46,7 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
             err,
             quiet,
             manner,
+            nodes: fleet.nodes().count(),
             pop_width: width(|fleet| fleet.pops.iter().map(|pop| pop.id.as_str().len()).max()),
             node_width: width(|fleet| fleet.nodes().map(|(_, node)| node.id.as_str().len()).max()),
             told: BTreeSet::new(),
@@ -61,8 +63,10 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
                 let part = if *batches == 1 { String::new() } else { format!(", batch {batch} of {batches}") };
                 let wait = match waits_for {
                     0 => String::new(),
-                    1 => "; waiting for 1 node".to_owned(),
-                    more => format!("; waiting for {more} nodes"),
+                    count if *count == self.nodes => format!("; waiting for {}", nodes(*count)),
+                    // A node that restarts has two, and one that has not been heard of none.
+                    1 => "; waiting for 1 process of a node".to_owned(),
+                    more => format!("; waiting for {more} processes of nodes"),
                 };
                 let _ = writeln!(self.err, "recorded at {position}{part}, id {}{wait}", self.manner.id);
             }
@@ -76,24 +80,29 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
         let (pop_width, node_width) = (self.pop_width, self.node_width);
         let columns = format!("{pop:pop_width$}  {node:node_width$}  {role:6}");
         match (&outcome.result, &mut self.out) {
-            (Ok(reply), Some(out)) if self.told.insert((node.clone(), reply.boot_id.clone())) => {
-                let state = match (&reply.boot_id, &reply.applied) {
-                    (None, _) => "does not run".to_owned(),
-                    (Some(_), Some(applied)) => format!("at {}", printable(applied)),
-                    (Some(_), None) => "began later".to_owned(),
-                };
-                let state = match reply.ms {
-                    Some(ms) if ms.is_finite() && ms >= 0.0 => {
-                        format!("{state} after {}", Took(Duration::from_secs_f64(ms.min(1e9) / 1e3)))
-                    }
-                    _ => state,
+            (Ok(Done { how, reply }), Some(out)) if self.told.insert((node.clone(), reply.boot_id.clone())) => {
+                let applied = printable(reply.applied.as_deref().unwrap_or("unknown"));
+                let state = match how {
+                    How::NotRunning => "does not run".to_owned(),
+                    How::BeganLater => "began later".to_owned(),
+                    How::LeaseEnded => format!("lease ended; the last that it acknowledged is {applied}"),
+                    How::Applied => match reply.ms {
+                        Some(ms) if ms.is_finite() && ms >= 0.0 => {
+                            format!("at {applied} after {}", Took(Duration::from_secs_f64(ms.min(1e9) / 1e3)))
+                        }
+                        _ => format!("at {applied}"),
+                    },
                 };
                 let _ = writeln!(out, "{GOOD}ok{GOOD:#}        {columns}  {state}");
                 let _ = out.flush();
             }
             (Ok(_), _) => {}
             (Err(error), _) => {
-                let word = if self.manner.mode == Mode::Hard { "unproven" } else { "behind" };
+                let word = match (error, self.manner.mode) {
+                    (NodeError::NotTold, _) => "unknown",
+                    (_, Mode::Hard) => "unproven",
+                    (_, Mode::Soft) => "behind",
+                };
                 let _ = writeln!(self.err, "{BAD}{word:8}{BAD:#}  {columns}  {error}");
             }
         }
@@ -113,15 +122,24 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
         let soft = if *mode == Mode::Soft { "soft " } else { "" };
         let position = printable(&reply.position);
         let again = if reply.is_new { "" } else { " (recorded before)" };
-        let (all, applied) = (outcome.nodes.len(), outcome.applied());
-        let nodes = if all == 1 { "node" } else { "nodes" };
+        let tally = Tally::of(&outcome.nodes);
+        let (who, others, all) = (tally.who_applied(), tally.others(), nodes(tally.all));
         let done = format!("{soft}purge of {targets} at {position}{again}");
         if outcome.exit() != Exit::Success {
-            let (how, harm) = match mode {
-                Mode::Hard => ("is proven on", "may still serve what they had before"),
-                Mode::Soft => ("is applied by", "may still serve what they had before as fresh"),
+            let done = match mode {
+                Mode::Hard => {
+                    let proven = tally.all - tally.failed;
+                    format!(
+                        "{done} is proven on only {proven} of {all} in {took}; the others may still serve what they had \
+                         before"
+                    )
+                }
+                Mode::Soft => format!(
+                    "{done} is applied by only {} of {all} in {took}{others}; {} may still serve what they had before as \
+                     fresh",
+                    tally.applied, tally.failed
+                ),
             };
-            let done = format!("{done} {how} only {applied} of {all} {nodes} in {took}; the others {harm}");
             return self.unproven(&done, &position, outcome);
         }
         let Some(out) = &mut self.out else { return Ok(()) };
@@ -130,8 +148,10 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
                 let done = format!("{soft}purge of {targets} is recorded at {position}{again}");
                 writeln!(out, "accepted: {done} in {took}; no node was waited for")?;
             }
-            (Mode::Soft, Wait::All) => writeln!(out, "accepted: {done} is applied by {} in {took}", all_nodes(all))?,
-            (Mode::Hard, Wait::All) => writeln!(out, "proven: {done} is applied on {all} {nodes} in {took}")?,
+            (Mode::Soft, Wait::All) => writeln!(out, "accepted: {done} is applied by {who} in {took}{others}")?,
+            (Mode::Hard, Wait::All) => {
+                writeln!(out, "proven: {done} is applied on {} in {took}{others}", nodes(tally.applied))?;
+            }
         }
         out.flush()
     }
@@ -139,9 +159,12 @@ impl<'m, O: Write, E: Write> TextReport<'m, O, E> {
     fn unproven(&mut self, done: &str, position: &str, outcome: &Outcome) -> std::io::Result<()> {
         let err = &mut self.err;
         writeln!(err, "{BAD}error{BAD:#}: {done}")?;
-        let pop_of = |member: &Member| member.pop.clone().unwrap_or_else(|| "no PoP of this fleet file".to_owned());
-        for (pop, nodes) in grouped(outcome.failures().map(|(member, _)| (pop_of(member), member))) {
-            writeln!(err, "    not in {pop}: {nodes}")?;
+        let place_of = |member: &Member| match &member.pop {
+            Some(pop) => format!("not in {pop}"),
+            None => "nodes that this fleet file does not have".to_owned(),
+        };
+        for (place, nodes) in grouped(outcome.failures().map(|(member, _)| (place_of(member), member))) {
+            writeln!(err, "    {place}: {nodes}")?;
         }
         for (hint, nodes) in grouped(outcome.failures().map(|(member, error)| (error.hint().to_owned(), member))) {
             writeln!(err, "    {HINT}hint{HINT:#}: {nodes}: {hint}")?;
@@ -200,6 +223,7 @@ mod tests {
     use crate::admin::AdminError;
     use crate::outcome::{HomeError, NodeError, outcomes};
     use edge::config::Fleet;
+    use edge::core::log::Position;
     use edge::wire::admin::ErrorReply;
     use edge::wire::purge::NodeReply;
     use std::path::Path;
@@ -247,7 +271,8 @@ mod tests {
             nodes: nodes.clone(),
         };
         let positions = vec!["1.7".to_owned()];
-        let (nodes, elapsed) = (outcomes(fleet, &nodes), Duration::from_millis(31));
+        let nodes = outcomes(fleet, &nodes, Position::parse("1.7"), || NodeError::Unknown);
+        let elapsed = Duration::from_millis(31);
         Outcome { reply: Ok(reply), positions, batches: 1, nodes, elapsed }
     }
 
@@ -299,9 +324,34 @@ mod tests {
         let soft = err.replace("unproven  ", "behind    ").replace("purge of everything", "soft purge of everything");
         let soft =
             soft.replace("is proven on only", "is applied by only").replace("had before\n", "had before as fresh\n");
+        let soft = soft.replace("; the others may", "; 2 may");
         let soft = soft.replace("it is proven by now", "all have applied it by now");
         assert!(!soft.contains("proven"), "{soft}");
         check(true, Mode::Soft, Wait::All, some, "", &soft);
+    }
+
+    /// Whose lease has ended, and who does not run, has applied nothing.
+    #[test]
+    fn nodes_that_need_not_apply_it() {
+        let others = |fleet: &Fleet| {
+            let mut outcome = outcome(fleet, [true; 3]);
+            let done = |node: &mut NodeOutcome, how, boot: Option<&str>, applied: Option<&str>| {
+                let Ok(done) = &mut node.result else { return };
+                done.how = how;
+                (done.reply.boot_id, done.reply.applied) = (boot.map(str::to_owned), applied.map(str::to_owned));
+            };
+            done(&mut outcome.nodes[1], How::LeaseEnded, Some("b"), Some("1.5"));
+            done(&mut outcome.nodes[2], How::NotRunning, None, None);
+            outcome
+        };
+        let lines = "ok        shield-fra  shield-1  shield  at 1.7 after 31 ms\n\
+                     ok        sin         sin-1     edge    lease ended; the last that it acknowledged is 1.5\n\
+                     ok        sin         sin-2     edge    does not run\n";
+        let told = "in 31 ms; 1 whose lease has ended; 1 does not run\n";
+        let hard = format!("{lines}proven: purge of everything at 1.7 is applied on 1 node {told}");
+        check(false, Mode::Hard, Wait::All, others, &hard, "");
+        let soft = format!("{lines}accepted: soft purge of everything at 1.7 is applied by 1 node {told}");
+        check(false, Mode::Soft, Wait::All, others, &soft, "");
     }
 
     #[test]
@@ -315,8 +365,7 @@ mod tests {
         let err = format!(
             "error: shield-1, the home of the purge log, has not recorded the purge: 403: not yours\n    \
              hint: ask\n    \
-             hint: {}\n    \
-             hint: the same command with --id v41 may be sent again within 24 hours: it is recorded once\n",
+             hint: {}\n",
             Origin::named_env("T").advice()
         );
         check(true, Mode::Hard, Wait::All, refused, "", &err);
@@ -334,7 +383,8 @@ mod tests {
         };
         check(false, 1, 1, 3, "recorded at 1.7, id v41; waiting for 3 nodes\n");
         check(false, 1, 2, 0, "recorded at 1.7, batch 1 of 2, id v41\n");
-        check(false, 2, 2, 1, "recorded at 1.7, batch 2 of 2, id v41; waiting for 1 node\n");
+        check(false, 2, 2, 1, "recorded at 1.7, batch 2 of 2, id v41; waiting for 1 process of a node\n");
+        check(false, 1, 1, 4, "recorded at 1.7, id v41; waiting for 4 processes of nodes\n");
         check(true, 1, 1, 3, "");
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod home;
 mod log;
 mod members;
+mod nodes;
 mod purge;
 mod status;
 
@@ -38,7 +39,7 @@ fn dispatch(options: &Options, command: Command) -> Result<Exit, RunError> {
     match command {
         Command::Completions { shell } => completions(shell),
         Command::Ping => members::ping(options),
-        Command::Forget { node } => members::forget(options, &node),
+        Command::Forget { node, yes } => members::forget(options, &node, yes),
         Command::Status { purge } => status::show(options, &purge),
         Command::Log { since, action: None } => log::show(options, since),
         Command::Log { action: Some(LogAction::Seal { yes }), .. } => log::seal(options, yes),
@@ -50,10 +51,15 @@ fn dispatch(options: &Options, command: Command) -> Result<Exit, RunError> {
 fn completions(shell: clap_complete::Shell) -> Result<Exit, RunError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "purge-cli", &mut script);
-    match io::stdout().write_all(&script) {
-        // Who reads it has had enough, as in `| head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        done => done.map(|()| Exit::Success).map_err(RunError::Output),
+    printed(io::stdout().write_all(&script))?;
+    Ok(Exit::Success)
+}
+
+/// Who reads standard output may have had enough, as in `| head`: that does not change how a run ends.
+fn printed(done: io::Result<()>) -> Result<(), RunError> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(RunError::Output),
     }
 }
 
@@ -66,10 +72,12 @@ fn ask_first(what: &str) -> Result<(), RunError> {
 }
 
 /// Prints the one document of a run.
-fn write_json(document: &impl serde::Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(document).map_err(io::Error::other)?;
-    text.push(b'\n');
-    io::stdout().write_all(&text)
+fn print_json(document: &impl serde::Serialize) -> Result<(), RunError> {
+    let text = serde_json::to_vec_pretty(document).map_err(io::Error::other);
+    printed(text.and_then(|mut text| {
+        text.push(b'\n');
+        io::stdout().write_all(&text)
+    }))
 }
 
 /// Standard output for people.

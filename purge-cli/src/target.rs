@@ -8,6 +8,7 @@ use edge::core::url::{Scheme, SiteUrl, normalise_host};
 use edge::wire::purge::Target;
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 /// How many targets one run may have: as many as a node can tell apart. Past it the node would forget rules and hide
 /// all that it holds, which `site` or `all` says plainly.
@@ -166,7 +167,7 @@ impl Targets {
                 // Told of once, for all tags together.
                 Err(Wrong::Site) => {}
                 Err(Wrong::Word { what, hint }) => {
-                    let text = Some(word.text.clone());
+                    let text = Some(without_password(&word.text));
                     bad.push(BadTarget { place: word.place.clone(), text, what, hint });
                 }
             }
@@ -206,6 +207,10 @@ fn read_word(fleet: &Fleet, kind: Kind, text: &str, tag_site: Option<&SiteId>) -
             Ok((Target::Tag { site: site.to_string(), tag: text.to_owned() }, site.clone()))
         }
         Kind::Host => {
+            if text.contains("://") {
+                let hint = "write the host alone, as in www.example.com; URLs are purged by `url` and `prefix`";
+                return Err(wrong("is a URL, not a host", hint));
+            }
             let host = normalise_host(text, Scheme::Http)
                 .map_err(|error| wrong(error, "write a host alone, as in www.example.com"))?;
             let (site, _) = fleet.site_of_host(&host).ok_or_else(|| unknown_host(fleet, &host))?;
@@ -271,9 +276,28 @@ fn site_url(fleet: &Fleet, text: &str) -> Result<SiteUrl, Wrong> {
         UrlError::NotEncoded(_) => {
             wrong("has characters that a URL must percent-encode", "write a space as %20, and others likewise")
         }
+        UrlError::BadHost { .. } if user_in(text).is_some() => {
+            wrong("has a user name or a password", "leave out what stands before the \"@\": URLs are stored without it")
+        }
         UrlError::BadHost { cause, .. } => wrong(cause, "write it as in https://www.example.com/path"),
         UrlError::UnknownHost(host) => unknown_host(fleet, &host),
     })
+}
+
+/// Where in a URL the user name and the password stand, which no site's URLs have.
+fn user_in(url: &str) -> Option<Range<usize>> {
+    let from = url.find("://")? + 3;
+    let authority = url[from..].split(['/', '?', '#']).next()?;
+    Some(from..from + authority.rfind('@')?)
+}
+
+/// A text as it may be shown: messages end up in the logs of others.
+fn without_password(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(user) = user_in(&text) {
+        text.replace_range(user, "…");
+    }
+    text
 }
 
 fn unknown_host(fleet: &Fleet, host: &str) -> Wrong {
@@ -351,7 +375,7 @@ mod tests {
         check(Kind::Url, "docs.example.com/a", Err("is not an absolute URL"));
         check(Kind::Url, "ftp://docs.example.com/a", Err("is not an absolute URL"));
         check(Kind::Url, "https://docs.example.com/a b", Err("has characters that a URL must percent-encode"));
-        check(Kind::Url, "https://user@docs.example.com/", Err("the host has the character '@'"));
+        check(Kind::Url, "https://user@docs.example.com/", Err("has a user name or a password"));
         check(Kind::Url, "https:///a", Err("the host is empty"));
         check(Kind::Url, "https://www.example.com/", Err("no site has the host \"www.example.com\""));
         check(Kind::Url, "https://shop.example.com/", Err("no site has the host \"shop.example.com\""));
@@ -423,7 +447,7 @@ mod tests {
         check(Kind::Tag, "release:v1", Ok(Target::Tag { site: "docs".into(), tag: "release:v1".into() }));
         check(Kind::Tag, "a b", Err("a tag is made of visible ASCII characters without spaces and commas"));
         check(Kind::Host, "Docs.Example.com:80", Ok(Target::Host { host: "docs.example.com".into() }));
-        check(Kind::Host, "https://docs.example.com", Err("the port is not a number from 1 to 65535"));
+        check(Kind::Host, "https://docs.example.com", Err("is a URL, not a host"));
         check(Kind::Host, "x.example.com", Err("no site has the host \"x.example.com\""));
         check(Kind::Site, "shop", Ok(Target::Site { site: "shop".into() }));
         check(Kind::Site, "blog", Err("the fleet file has no site of this name"));

@@ -8,6 +8,17 @@ use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
 
+/// What a token is needed for.
+#[derive(Debug, Clone, Copy)]
+pub enum Need<'s> {
+    /// To purge this.
+    Purge(&'s Scope),
+    /// To rule the log: an admin's.
+    Rule,
+    /// To read only: any.
+    Read,
+}
+
 /// The environment variable that is looked at first, unless another place is named.
 pub const DEFAULT_ENV: &str = "TIDEWALL_TOKEN";
 
@@ -132,8 +143,13 @@ pub enum TokenError {
         cause: SecretError,
     },
     /// It is nowhere.
-    #[error("no token: {DEFAULT_ENV} is not set, and the fleet file leads to none{}\n    hint: export {DEFAULT_ENV}, or name its place with --token-env or --token-file", listed(.0))]
-    Nowhere(Vec<String>),
+    #[error("no token: {DEFAULT_ENV} is not set, and the fleet file leads to none{}\n    hint: export {DEFAULT_ENV}, or name its place with --token-env or --token-file", listed(tried, *reads))]
+    Nowhere {
+        /// Where it was looked for in vain.
+        tried: Vec<String>,
+        /// Whether any would have done.
+        reads: bool,
+    },
     /// It can't be sent.
     #[error(
         "the token from {0} has a character that no HTTP field may have\n    hint: a token is made of visible ASCII characters"
@@ -153,34 +169,35 @@ fn plain(cause: &SecretError) -> String {
     }
 }
 
-fn listed(tried: &[String]) -> String {
+fn listed(tried: &[String], reads: bool) -> String {
     if tried.is_empty() {
-        return ": it has no token with role = \"admin\" or role = \"purge\"".to_owned();
+        let which = if reads { "that has not expired" } else { "with role = \"admin\" or role = \"purge\"" };
+        return format!(": it has no token {which}");
     }
     tried.iter().map(|line| format!("\n    {line}")).collect()
 }
 
-/// Finds the token for a purge of `scope`.
+/// Finds the token that is needed.
 ///
-/// In the fleet file the first token wins that may purge all of `scope` and whose secret can be had here; if there is
-/// none, the first other one with a right to purge: it is for the nodes to refuse it.
+/// In the fleet file the first token wins that may do all of it and whose secret can be had here; if there is none, the first
+/// other one with a right to purge: it is for the nodes to refuse it.
 ///
 /// # Errors
 /// [`TokenError`]: there is none, and where it was looked for.
-pub fn find(place: &TokenPlace, fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
+pub fn find(place: &TokenPlace, fleet: &Fleet, need: Need<'_>) -> Result<Token, TokenError> {
     let token = match place {
         TokenPlace::Named(source) => Origin { source: source.clone(), by: By::Option }.fetch()?,
         TokenPlace::Anywhere if std::env::var_os(DEFAULT_ENV).is_some() => {
             Origin { source: SecretSource::Env(DEFAULT_ENV.to_owned()), by: By::Default }.fetch()?
         }
-        TokenPlace::Anywhere => of_fleet(fleet, scope)?,
+        TokenPlace::Anywhere => of_fleet(fleet, need)?,
     };
     if bearer(&token.secret).is_none() { Err(TokenError::NotSendable(token.origin)) } else { Ok(token) }
 }
 
-fn of_fleet(fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
+fn of_fleet(fleet: &Fleet, need: Need<'_>) -> Result<Token, TokenError> {
     let mut tried = Vec::new();
-    for spec in by_right(&fleet.tokens, scope) {
+    for spec in by_right(&fleet.tokens, need) {
         match spec.secret.fetch() {
             Ok(secret) => {
                 let origin = Origin { source: spec.secret.clone(), by: By::Fleet(spec.id.to_string()) };
@@ -189,21 +206,27 @@ fn of_fleet(fleet: &Fleet, scope: &Scope) -> Result<Token, TokenError> {
             Err(cause) => tried.push(format!("token {}: {}", spec.id, plain(&cause))),
         }
     }
-    Err(TokenError::Nowhere(tried))
+    Err(TokenError::Nowhere { tried, reads: matches!(need, Need::Read) })
 }
 
-/// The tokens that may purge and have not expired: first those that may purge all of `scope`, then the others, each in the file's order.
-fn by_right<'t>(tokens: &'t [TokenSpec], scope: &Scope) -> Vec<&'t TokenSpec> {
-    let right = |role: &TokenRole| match (role, scope) {
+/// The tokens that may do it and have not expired: first those that may do all of it, then the others, each in the file's
+/// order. To read, those come first that see the purges of all tokens.
+fn by_right<'t>(tokens: &'t [TokenSpec], need: Need<'_>) -> Vec<&'t TokenSpec> {
+    let rank = |role: &TokenRole| match (role, need) {
+        (TokenRole::Admin, _) => Some(0),
+        (TokenRole::Read, Need::Read) => Some(1),
         (TokenRole::Read, _) => None,
-        (TokenRole::Admin, _) => Some(true),
-        (TokenRole::Purge(_), Scope::Everything) => Some(false),
-        (TokenRole::Purge(theirs), Scope::Sites(sites)) => Some(sites.iter().all(|site| theirs.contains(site))),
+        (TokenRole::Purge(theirs), Need::Purge(Scope::Sites(sites))) => {
+            Some(if sites.iter().all(|site| theirs.contains(site)) { 0 } else { 2 })
+        }
+        (TokenRole::Purge(_), _) => Some(2),
     };
     let now = clock::now_as_date();
-    let good = tokens.iter().filter(move |token| !token.has_expired(now));
-    let with = |wanted| good.clone().filter(move |token| right(&token.role) == Some(wanted));
-    with(true).chain(with(false)).collect()
+    let good = tokens.iter().filter(|token| !token.has_expired(now));
+    let mut ranked: Vec<(u8, &TokenSpec)> = good.filter_map(|token| Some((rank(&token.role)?, token))).collect();
+    // It keeps the order of the file among equals.
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, token)| token).collect()
 }
 
 #[cfg(test)]
@@ -232,13 +255,15 @@ mod tests {
             spec("both", TokenRole::Purge(sites(&["shop", "docs"]))),
             spec("admin", TokenRole::Admin),
         ];
-        let check = |scope: Scope, want: &[&str]| {
-            let got: Vec<&str> = by_right(&tokens, &scope).into_iter().map(|spec| spec.id.as_str()).collect();
-            assert_eq!(got, want, "{scope:?}");
+        let check = |need: Need<'_>, want: &[&str]| {
+            let got: Vec<&str> = by_right(&tokens, need).into_iter().map(|spec| spec.id.as_str()).collect();
+            assert_eq!(got, want, "{need:?}");
         };
-        check(Scope::Sites(sites(&["docs"])), &["docs", "both", "admin"]);
-        check(Scope::Sites(sites(&["docs", "shop"])), &["both", "admin", "docs"]);
-        check(Scope::Everything, &["admin", "docs", "both"]);
+        check(Need::Purge(&Scope::Sites(sites(&["docs"]))), &["docs", "both", "admin"]);
+        check(Need::Purge(&Scope::Sites(sites(&["docs", "shop"]))), &["both", "admin", "docs"]);
+        check(Need::Purge(&Scope::Everything), &["admin", "docs", "both"]);
+        check(Need::Rule, &["admin", "docs", "both"]);
+        check(Need::Read, &["admin", "read", "docs", "both"]);
     }
 
     #[test]

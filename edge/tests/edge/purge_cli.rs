@@ -204,13 +204,24 @@ async fn a_node_that_is_forgotten_is_not_waited_for() {
     }
     fleet.kill("iad-1").await.expect("it is killed");
     let deploy = fleet.secrets().deploy.clone();
+    let is_silent = async || purge_cli(&fleet, None, &["ping"]).await.err.contains("iad-1 (silent)");
+    crate::stage::eventually("it is silent", is_silent).await;
     purge_cli(&fleet, Some(&deploy), &["forget", "iad-1"]).await.expect(4);
     purge_cli(&fleet, None, &["forget", "sin-9"]).await.expect(1);
-    purge_cli(&fleet, None, &["forget", "iad-1"]).await.expect(0);
+    let running = purge_cli(&fleet, None, &["forget", "fra-1"]).await;
+    running.expect(2);
+    assert!(running.err.contains("fra-1 runs: ") && running.err.contains("add --yes"), "{}", running.err);
+    for said in ["forgotten: iad-1", "already forgotten: iad-1"] {
+        let forgotten = purge_cli(&fleet, None, &["forget", "iad-1"]).await;
+        forgotten.expect(0);
+        assert_eq!(forgotten.out.lines().last(), Some(said), "{}", forgotten.out);
+    }
     let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
     ran.expect(0);
-    assert!(ran.out.contains("does not run"), "{}", ran.out);
-    let ping = purge_cli(&fleet, None, &["ping"]).await;
+    assert!(ran.out.contains("iad-1     edge    does not run\n"), "{}", ran.out);
+    assert!(ran.out.contains(" is applied on 2 nodes in ") && ran.out.ends_with("; 1 does not run\n"), "{}", ran.out);
+    let ping = purge_cli(&fleet, Some(&fleet.secrets().read), &["ping"]).await;
+    ping.expect(3);
     assert!(ping.out.lines().any(|line| line.contains("iad-1") && line.ends_with("not running")), "{}", ping.out);
     fleet.restart("iad-1").await.expect("it starts");
     let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
@@ -230,7 +241,7 @@ async fn a_strict_node_is_forgotten_when_its_lease_has_ended() {
     })
     .await;
     fleet.kill("iad-1").await.expect("it is killed");
-    purge_cli(&fleet, None, &["forget", "iad-1", "--timeout", "50ms"]).await.expect(0);
+    purge_cli(&fleet, None, &["forget", "iad-1", "--yes", "--timeout", "50ms"]).await.expect(0);
     purge_cli(&fleet, None, &["site", "docs"]).await.expect(0);
 }
 
@@ -351,7 +362,7 @@ async fn a_purge_of_several_requests() {
     let purge = ["--id", "v41", "--json", "tag", "--from", &path];
 
     let ran = purge_cli(&fleet, Some(&fleet.secrets().deploy), &purge).await;
-    ran.expect(4);
+    ran.expect(3);
     assert!(ran.err.contains("has recorded 1 of 2 batches of the purge at 1."), "{}", ran.err);
     assert!(ran.err.contains("with --id v41 may be sent again"), "{}", ran.err);
     let status = purge_cli(&fleet, None, &["status", "v41"]).await;

@@ -119,7 +119,7 @@ async fn the_log_says_who_purged_what_and_when() {
     purge_cli(&fleet, Some(&deploy), &["status", "admins"]).await.expect(1);
     let next = (seq.parse::<u64>().expect("a number") + 1).to_string();
     purge_cli(&fleet, Some(&deploy), &["status", &next]).await.expect(4);
-    for refused in [&["log", "seal", "--yes"][..], &["log", "backup", "-"], &["forget", "fra-1"]] {
+    for refused in [&["log", "seal", "--yes"][..], &["log", "backup", "-"], &["forget", "fra-1", "--yes"]] {
         purge_cli(&fleet, Some(&deploy), refused).await.expect(4);
     }
 }
@@ -148,7 +148,7 @@ async fn all_hosts_of_a_site_at_once() {
 async fn a_node_that_is_forgotten_and_runs_joins_again() {
     let (fleet, origin) = fleet().await;
     fill(&fleet, &origin, "/a", "old").await;
-    purge_cli(&fleet, None, &["forget", "iad-1"]).await.expect(0);
+    purge_cli(&fleet, None, &["forget", "iad-1", "--yes"]).await.expect(0);
     let is_back = async || {
         let ping = json(&purge_cli(&fleet, None, &["--json", "ping"]).await.out);
         let nodes = ping["nodes"].as_array().cloned().unwrap_or_default();
@@ -314,7 +314,10 @@ async fn a_strict_node_that_hears_nothing_stops_serving() {
     fleet.signal("fra-1", Signal::STOP).expect("it is stopped");
     origin.on("/a", Script::cached("new"));
     // What comes while it stands still is answered when it goes on.
-    purge_cli(&fleet, None, &["url", "http://www.example/a"]).await.expect(0);
+    let ran = purge_cli(&fleet, None, &["url", "http://www.example/a"]).await;
+    ran.expect(0);
+    let said = ran.out.contains("fra-1     edge    lease ended; ") && ran.out.ends_with("; 1 whose lease has ended\n");
+    assert!(said, "{}", ran.out);
     let node = fleet.node("fra-1");
     let asked = node.get(HOST, "/a");
     let goes_on = async {

@@ -144,6 +144,17 @@ impl AdminError {
         matches!(self, Self::Unreachable { .. } | Self::BrokenOff { .. } | Self::Failing { .. })
     }
 
+    /// Whether this is how a node looks that restarts: nobody listens at its address, or the connection ends.
+    pub fn is_like_restart(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => {
+                matches!(cause.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+            }
+            Self::BrokenOff { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the node refused what was asked: 401 or 403 (the token), 409 (the id is another purge's) or 429 (over quota).
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -183,11 +194,12 @@ impl AdminError {
         }
     }
 
-    /// Whether the same request may be taken another time, when something outside of it has changed.
+    /// Whether the same request may be taken another time, when something outside of it has changed. Who may not do it may
+    /// not do it later.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Rejected { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
-            Self::BadAddress { .. } | Self::BadPath { .. } | Self::BadToken => false,
+            Self::Forbidden(_) | Self::BadAddress { .. } | Self::BadPath { .. } | Self::BadToken => false,
             _ => true,
         }
     }
@@ -297,6 +309,7 @@ mod tests {
             (late(Stage::Connect), false, true),
             (late(Stage::Answer), true, true),
             (answered(401), false, true),
+            (answered(403), false, false),
             (answered(400), false, false),
             (answered(409), false, false),
             (answered(429), false, true),

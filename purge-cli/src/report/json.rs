@@ -2,7 +2,7 @@
 
 use crate::batch::Manner;
 use crate::exit::Exit;
-use crate::outcome::{NodeError, NodeOutcome, Outcome, State};
+use crate::outcome::{How, NodeError, NodeOutcome, Outcome, State};
 use crate::target::Targets;
 use crate::token::Origin;
 use edge::config::Role;
@@ -10,7 +10,8 @@ use edge::wire::purge::{Mode, Target, Wait};
 use serde::Serialize;
 use std::time::Duration;
 
-/// The document that `--json` prints. Fields that don't apply are `null`, never left out.
+/// The document that `--json` prints. Fields that don't apply are `null`, never left out, but for what is said of hard purges
+/// alone.
 #[derive(Debug, Serialize)]
 pub struct JsonReport<'r> {
     /// Whether what was asked for is reached: the purge is proven, or accepted where no more was asked.
@@ -25,7 +26,8 @@ pub struct JsonReport<'r> {
     id: &'r str,
     /// Whether no node serves what was purged: never of a soft purge, nor of one that nobody was waited for.
     proven: bool,
-    /// Whether every node has applied it; `null` if that was not waited for, or is not known.
+    /// Whether every node has applied it, or serves nothing that it would have to apply it to; `null` if that was not waited
+    /// for, or is not known.
     applied_by_all: Option<bool>,
     /// Where the purge is in the log: where its last batch is.
     position: Option<&'r str>,
@@ -59,13 +61,16 @@ struct JsonNode<'r> {
     node: &'r str,
     role: Option<&'static str>,
     admin: Option<&'r str>,
+    /// Of a hard purge: whether it is known to serve nothing any more of what was purged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<bool>,
     /// Whether it is known to have applied the purge.
-    proven: bool,
+    applied_it: bool,
     applied: Option<&'r str>,
     boot_id: Option<&'r str>,
     /// From the home's being asked to the node's receipt there, in milliseconds.
     ms: Option<f64>,
-    /// One word for programs.
+    /// Why it has not applied it, in one word. Without an error, it need not.
     reason: Option<&'static str>,
     error: Option<String>,
     hint: Option<&'static str>,
@@ -75,11 +80,11 @@ impl<'r> JsonReport<'r> {
     /// The report on a purge. `token` is where the token came from that the home may have refused.
     pub fn new(targets: &'r Targets, manner: &'r Manner, outcome: &'r Outcome, token: &Origin) -> Self {
         let (exit, state, reply) = (outcome.exit(), outcome.state(manner), outcome.reply.as_ref().ok());
-        let is_whole = outcome.positions.len() == outcome.batches;
+        let is_whole = outcome.is_whole();
         let hints = outcome.hints(&manner.id, token);
         Self {
             ok: exit == Exit::Success,
-            exit: JsonExit { code: exit.code(), meaning: exit.meaning() },
+            exit: JsonExit { code: exit.code(), meaning: outcome.meaning(manner) },
             exit_code: exit.code(),
             state,
             mode: manner.mode,
@@ -97,30 +102,32 @@ impl<'r> JsonReport<'r> {
             duration_ms: ms(outcome.elapsed),
             error: outcome.failure(),
             hint: (!hints.is_empty()).then(|| hints.join("; ")),
-            nodes: outcome.nodes.iter().map(JsonNode::new).collect(),
+            nodes: outcome.nodes.iter().map(|node| JsonNode::new(node, manner.mode)).collect(),
         }
     }
 }
 
 impl<'r> JsonNode<'r> {
-    fn new(outcome: &'r NodeOutcome) -> Self {
+    fn new(outcome: &'r NodeOutcome, mode: Mode) -> Self {
         let member = &outcome.member;
-        let (reply, error) = (outcome.result.as_ref().ok(), outcome.result.as_ref().err());
+        let (done, error) = (outcome.result.as_ref().ok(), outcome.result.as_ref().err());
+        let reply = done.map(|done| &done.reply);
         let applied = match &outcome.result {
-            Ok(reply) => reply.applied.as_deref(),
+            Ok(done) => done.reply.applied.as_deref(),
             Err(NodeError::Unproven { applied }) => applied.as_deref(),
-            Err(NodeError::NotHeardOf | NodeError::Unknown) => None,
+            Err(NodeError::NotHeardOf | NodeError::Unknown | NodeError::NotTold) => None,
         };
         Self {
             pop: member.pop.as_deref(),
             node: &member.node,
             role: member.role.map(Role::as_str),
             admin: member.admin.as_deref(),
-            proven: reply.is_some(),
+            proven: (mode == Mode::Hard).then_some(done.is_some()),
+            applied_it: done.is_some_and(|done| done.how == How::Applied),
             applied,
             boot_id: reply.and_then(|reply| reply.boot_id.as_deref()),
             ms: reply.and_then(|reply| reply.ms),
-            reason: error.map(NodeError::reason),
+            reason: error.map(NodeError::reason).or_else(|| done.and_then(|done| done.how.reason())),
             error: error.map(ToString::to_string),
             hint: error.map(NodeError::hint),
         }
@@ -135,7 +142,7 @@ fn ms(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Member;
+    use crate::outcome::{Done, Member};
     use edge::wire::purge::{NodeReply, PurgeReply};
 
     #[test]
@@ -167,23 +174,32 @@ mod tests {
             nodes: Vec::new(),
         };
         let late = NodeError::Unproven { applied: None };
+        let stopped = NodeReply { node: "sin-1".into(), boot_id: None, applied: None, ms: None, ..receipt.clone() };
         let outcome = Outcome {
             reply: Ok(reply),
             positions: vec!["1.6".into(), "1.7".into()],
             batches: 2,
             nodes: vec![
-                NodeOutcome { member: member("fra-1", Some("fra")), result: Ok(receipt) },
+                NodeOutcome {
+                    member: member("fra-1", Some("fra")),
+                    result: Ok(Done { how: How::Applied, reply: receipt }),
+                },
+                NodeOutcome {
+                    member: member("sin-1", None),
+                    result: Ok(Done { how: How::NotRunning, reply: stopped }),
+                },
                 NodeOutcome { member: member("old-1", None), result: Err(late) },
             ],
             elapsed: Duration::from_millis(2),
         };
         let targets = Targets::everything();
-        let manner = Manner { mode: Mode::Soft, id: "v41".into(), wait: Wait::All, timeout: Duration::ZERO };
-        let got =
-            serde_json::to_value(JsonReport::new(&targets, &manner, &outcome, &Origin::named_env("T"))).expect("JSON");
-        let want = serde_json::json!({
+        let document = |mode| {
+            let manner = Manner { mode, id: "v41".into(), wait: Wait::All, timeout: Duration::ZERO };
+            serde_json::to_value(JsonReport::new(&targets, &manner, &outcome, &Origin::named_env("T"))).expect("JSON")
+        };
+        let mut want = serde_json::json!({
             "ok": false,
-            "exit": { "code": 3, "meaning": Exit::Partial.meaning() },
+            "exit": { "code": 3, "meaning": "recorded, but not acknowledged in time by all nodes, each of which is named" },
             "exit_code": 3, "state": "accepted",
             "mode": "soft", "wait": "all", "id": "v41", "proven": false, "applied_by_all": false,
             "position": "1.7", "batches": 2, "batches_recorded": 2, "positions": ["1.6", "1.7"], "issued_at_ms": 9, "is_new": true,
@@ -191,17 +207,26 @@ mod tests {
             "duration_ms": 2.0, "error": null, "hint": null,
             "nodes": [
                 {
-                    "pop": "fra", "node": "fra-1", "role": "edge", "admin": "127.0.0.1:1", "proven": true,
+                    "pop": "fra", "node": "fra-1", "role": "edge", "admin": "127.0.0.1:1", "applied_it": true,
                     "applied": "1.7", "boot_id": "b7", "ms": 1.5, "reason": null, "error": null, "hint": null,
                 },
                 {
-                    "pop": null, "node": "old-1", "role": null, "admin": null, "proven": false,
+                    "pop": null, "node": "sin-1", "role": null, "admin": null, "applied_it": false,
+                    "applied": null, "boot_id": null, "ms": null, "reason": "not_running", "error": null, "hint": null,
+                },
+                {
+                    "pop": null, "node": "old-1", "role": null, "admin": null, "applied_it": false,
                     "applied": null, "boot_id": null, "ms": null, "reason": "unproven",
                     "error": "has not acknowledged it in time; the last that it acknowledged is unknown",
                     "hint": NodeError::Unproven { applied: None }.hint(),
                 },
             ],
         });
-        assert_eq!(got, want);
+        assert_eq!(document(Mode::Soft), want);
+        want["mode"] = "hard".into();
+        for (node, proven) in [true, true, false].into_iter().enumerate() {
+            want["nodes"][node]["proven"] = proven.into();
+        }
+        assert_eq!(document(Mode::Hard), want);
     }
 }

@@ -1,10 +1,11 @@
 //! `log backup`.
 
 use super::home::Home;
-use super::{RunError, out};
+use super::{RunError, out, print_json, printed};
 use crate::cli::Options;
 use crate::exit::Exit;
 use edge::wire::backup::{BadBackup, Check, MAX_LINE_BYTES};
+use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -27,15 +28,22 @@ pub(super) fn take(options: &Options, file: &Path) -> Result<Exit, RunError> {
     let failed = |cause| RunError::File { path: file.to_owned(), cause };
     let records = receive(options, &mut new.file, failed)?;
     new.take_its_place(file)?;
-    if !options.quiet {
-        let mut out = out();
-        let told = match options.json {
-            true => writeln!(out, "{}", serde_json::json!({ "file": file, "records": records })),
-            false => writeln!(out, "{}: {records} records", file.display()),
-        };
-        told.map_err(RunError::Output)?;
+    if options.json {
+        let file = file.display().to_string();
+        print_json(&Taken { ok: true, exit_code: Exit::Success.code(), file, records })?;
+    } else if !options.quiet {
+        printed(writeln!(out(), "{}: {records} records", file.display()))?;
     }
     Ok(Exit::Success)
+}
+
+/// A backup that is there, for programs.
+#[derive(Serialize)]
+struct Taken {
+    ok: bool,
+    exit_code: u8,
+    file: String,
+    records: usize,
 }
 
 /// Only a regular file is replaced: a rename over a device or a link would do away with it.
@@ -97,7 +105,7 @@ fn receive(
 ) -> Result<usize, RunError> {
     let mut receiver = Receiver::default();
     let mut written = Ok(());
-    Home::find(options)?.ask(options.timeout, async |client, at, token| {
+    Home::to_rule(options)?.ask(options.timeout, async |client, at, token| {
         let mut told = |part: &[u8]| {
             receiver.take(part);
             if written.is_ok() {

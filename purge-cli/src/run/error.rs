@@ -1,15 +1,17 @@
 //! What ends a run before it has done what was asked: told in words on stderr, and with `--json` as a document on stdout.
 
-use super::{err, write_json};
+use super::{err, print_json};
 use crate::admin::AdminError;
 use crate::cli::Options;
 use crate::exit::Exit;
 use crate::list::ListError;
+use crate::outcome::State;
 use crate::report::{BAD, HINT};
 use crate::target::BadTargets;
 use crate::token::{Origin, TokenError};
 use clap::error::ErrorKind;
 use edge::config::LoadError;
+use edge::core::id::NodeId;
 use edge::wire::admin::ErrorReply;
 use edge::wire::backup::BadBackup;
 use serde::Serialize;
@@ -33,6 +35,11 @@ pub(super) enum RunError {
         "`log seal` ends the purge log, and nobody can be asked: standard input is no terminal\n    hint: add --yes"
     )]
     NobodyToAskOfSeal,
+    #[error(
+        "{0} runs: its stream to the home is open, and forgotten, it may serve what is purged\n    hint: stop it first; to \
+         forget it all the same, add --yes"
+    )]
+    NobodyToAskOfForget(NodeId),
     #[error("{}: is {what}\n    hint: name a file that is not there yet, or a regular one", path.display())]
     NoFile { path: PathBuf, what: &'static str },
     #[error("--json and a backup can't both go to standard output\n    hint: name a file, or leave out --json")]
@@ -70,6 +77,8 @@ struct JsonError<'e> {
     error: &'e str,
     hint: Option<&'e str>,
     exit_code: u8,
+    /// That nothing is recorded, if it went wrong before anything was sent.
+    state: Option<State>,
     /// By which the purge would have been known, if it was named.
     id: Option<&'e str>,
     /// Where something is recorded: nothing is.
@@ -95,11 +104,15 @@ impl RunError {
             | Self::TwoDocuments
             | Self::NobodyToAsk
             | Self::NobodyToAskOfSeal
+            | Self::NobodyToAskOfForget(_)
+            | Self::List(ListError::NotText { .. })
             | Self::NotConfirmed
             | Self::NoFile { .. }
             | Self::Targets(_) => Exit::Usage,
             Self::Home { error, .. } if error.is_refusal() => Exit::Refused,
             Self::Home { error, .. } if error.is_no_answer() => Exit::Timeout,
+            // It may be done.
+            Self::Home { error, doubt: Some(_), .. } if error.leaves_open() => Exit::Timeout,
             Self::Home { .. }
             | Self::File { .. }
             | Self::Backup(_)
@@ -108,6 +121,14 @@ impl RunError {
             | Self::Token(_)
             | Self::Runtime(_)
             | Self::Output(_) => Exit::Error,
+        }
+    }
+
+    /// Nothing is recorded by what ends before anything is sent.
+    fn state(&self) -> Option<State> {
+        match self {
+            Self::Home { .. } | Self::File { .. } | Self::Backup(_) | Self::Output(_) => None,
+            _ => Some(State::NotRecorded),
         }
     }
 
@@ -146,6 +167,7 @@ impl RunError {
             error: &error,
             hint,
             exit_code: self.exit().code(),
+            state: self.state(),
             id,
             positions: [],
             problems,
@@ -188,12 +210,13 @@ pub(super) fn of_arguments(error: &clap::Error, args: &[OsString]) -> Exit {
         let hint = hint.as_deref().or(Some("see purge-cli --help"));
         let exit_code = Exit::Usage.code();
         let (positions, problems) = ([], Vec::new());
-        tell_json(&JsonError { ok: false, error: &error, hint, exit_code, id: None, positions, problems });
+        let state = Some(State::NotRecorded);
+        tell_json(&JsonError { ok: false, error: &error, hint, exit_code, state, id: None, positions, problems });
     }
     Exit::Usage
 }
 
 /// What can't be printed was told on stderr.
 fn tell_json(document: &JsonError<'_>) {
-    let _ = write_json(document);
+    let _ = print_json(document);
 }

@@ -3,12 +3,11 @@
 use super::RunError;
 use crate::admin::{AdminClient, AdminError};
 use crate::cli::Options;
-use crate::target::Scope;
-use crate::token::{self, Token, TokenPlace};
+use crate::token::{self, Need, Token, TokenPlace};
 use edge::config::Fleet;
 use std::time::Duration;
 
-/// The home, and the token that rules most.
+/// The home, and the token that it is asked with.
 pub(super) struct Home {
     pub(super) fleet: Fleet,
     token: Token,
@@ -16,13 +15,23 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// The home that is only asked to tell something.
+    pub(super) fn to_read(options: &Options) -> Result<Self, RunError> {
+        Self::find(options, Need::Read)
+    }
+
+    /// The home that is asked for what takes an admin's token.
+    pub(super) fn to_rule(options: &Options) -> Result<Self, RunError> {
+        Self::find(options, Need::Rule)
+    }
+
     /// Reads the fleet file, and finds the token.
-    pub(super) fn find(options: &Options) -> Result<Self, RunError> {
+    fn find(options: &Options, need: Need<'_>) -> Result<Self, RunError> {
         let config = options.config.as_deref().ok_or(RunError::NoFleetFile)?;
         let place =
             TokenPlace::new(options.token_env.as_deref(), options.token_file.clone()).ok_or(RunError::TwoTokens)?;
         let fleet = Fleet::load(config)?;
-        let token = token::find(&place, &fleet, &Scope::Everything)?;
+        let token = token::find(&place, &fleet, need)?;
         Ok(Self { fleet, token, doubt: None })
     }
 

@@ -1,12 +1,14 @@
 //! The purge log itself: `log` and `log seal`.
 
 use super::home::Home;
-use super::{RunError, ask_first, members, out, write_json};
+use super::nodes::LogReport;
+use super::{RunError, ask_first, out, print_json};
 use crate::admin::{AdminClient, printable};
 use crate::cli::Options;
 use crate::exit::Exit;
 use edge::wire::log::{EventLine, LeavingLine, MemberLine, RecordLine, SelectorLine};
 use edge::wire::purge::Mode;
+use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,7 +17,7 @@ const SHOWN: usize = 3;
 
 /// Shows the records behind a number.
 pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
-    let home = Home::find(options)?;
+    let home = Home::to_read(options)?;
     let mut out = out();
     let (mut since, mut all) = (since, Vec::new());
     loop {
@@ -35,12 +37,20 @@ pub(super) fn show(options: &Options, since: u64) -> Result<Exit, RunError> {
         }
         if done {
             if options.json {
-                let document = serde_json::json!({ "head": reply.head, "records": all });
-                write_json(&document).map_err(RunError::Output)?;
+                print_json(&Records { ok: true, exit_code: Exit::Success.code(), head: &reply.head, records: &all })?;
             }
             return Ok(Exit::Success);
         }
     }
+}
+
+/// The records, for programs.
+#[derive(Serialize)]
+struct Records<'r> {
+    ok: bool,
+    exit_code: u8,
+    head: &'r str,
+    records: &'r [RecordLine],
 }
 
 /// Ends the log at its home.
@@ -53,9 +63,9 @@ pub(super) fn seal(options: &Options, yes: bool) -> Result<Exit, RunError> {
             "This ends the purge log at its home: nothing can be purged until it goes on elsewhere (edge restore).",
         )?;
     }
-    let home = Home::find(options)?.in_doubt("`purge-cli ping` shows whether it is sealed");
+    let home = Home::to_rule(options)?.in_doubt("`purge-cli ping` shows whether it is sealed");
     let log = home.ask(options.timeout, async |client, at, token| client.seal(at, token).await)?;
-    members::show(options, &log).map_err(RunError::Output)?;
+    LogReport::new(&home.fleet, &log).show(options)?;
     Ok(Exit::Success)
 }
 

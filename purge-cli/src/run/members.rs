@@ -1,40 +1,116 @@
 //! Who follows the purge log: `ping` and `forget`.
 
 use super::home::Home;
-use super::{RunError, err, out, write_json};
+use super::nodes::{LogReport, NodeState, state, unknown_of};
+use super::{RunError, ask_first, err, out, printed};
 use crate::admin::printable;
 use crate::cli::Options;
 use crate::clock::ANSWER;
 use crate::exit::Exit;
-use crate::report::HINT;
+use crate::report::{BAD, HINT};
 use edge::config::Fleet;
 use edge::core::id::NodeId;
 use edge::wire::purge::{LogReply, NodeReply};
-use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-/// Shows every node that the home knows.
+/// Shows every node that the home knows or the fleet file has, and whether all of them run and follow.
 pub(super) fn ping(options: &Options) -> Result<Exit, RunError> {
-    let log = Home::find(options)?.ask(options.timeout, async |client, at, token| client.log(at, token).await)?;
-    show(options, &log).map_err(RunError::Output)?;
-    if log.nodes.iter().any(|node| state(node) == Some(NodeState::Silent)) {
-        let _ = writeln!(
-            err(),
-            "    {HINT}hint{HINT:#}: purges wait for a silent node until it is back, its lease has ended, or it is \
-             forgotten: purge-cli forget NODE"
-        );
+    let home = Home::to_read(options)?;
+    let log = home.ask(options.timeout, async |client, at, token| client.log(at, token).await)?;
+    let report = LogReport::new(&home.fleet, &log);
+    let Some((error, hints)) = complaint(&home.fleet, &log) else {
+        report.show(options)?;
+        return Ok(Exit::Success);
+    };
+    report.with_error(Exit::Partial, error.clone(), hints.join("; ")).show(options)?;
+    let mut err = err();
+    let _ = writeln!(err, "{BAD}error{BAD:#}: {error}");
+    for hint in hints {
+        let _ = writeln!(err, "    {HINT}hint{HINT:#}: {hint}");
+    }
+    Ok(Exit::Partial)
+}
+
+/// What is wrong with a node, and what to do.
+fn trouble(node: &NodeReply) -> Option<(&'static str, &'static str)> {
+    match state(node) {
+        Some(NodeState::Following) => None,
+        Some(NodeState::Silent) => Some((
+            "silent",
+            "purges wait for a silent node until it is back, its lease has ended, or it is forgotten: purge-cli forget \
+             NODE",
+        )),
+        Some(NodeState::NotRunning) => Some((
+            "not running",
+            "a node that is not running holds up no purge; start it, or take it out of the fleet file",
+        )),
+        Some(NodeState::NotHeardOf) => Some((
+            "not heard of",
+            "start what the home has not heard of; if it is gone for good: purge-cli forget NODE",
+        )),
+        None if node.proven => None,
+        None => Some(("behind", "does the node that is behind reach the home? look at its log")),
+    }
+}
+
+/// What is wrong with the nodes, and what to do; `None` if nothing is.
+fn complaint(fleet: &Fleet, log: &LogReply) -> Option<(String, Vec<&'static str>)> {
+    let known = log.nodes.iter().filter_map(|node| Some((node.node.as_str(), trouble(node)?)));
+    let hint =
+        "of a node that the home does not know nothing is proven: give this program and the home the same fleet file";
+    let unknown = unknown_of(fleet, &log.nodes).into_iter().map(|name| (name, ("not known to the home", hint)));
+    let (mut names, mut hints) = (Vec::new(), Vec::new());
+    for (name, (what, hint)) in known.chain(unknown) {
+        names.push(format!("{} ({what})", printable(name)));
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    (!names.is_empty()).then(|| (format!("not all nodes run and follow: {}", names.join(", ")), hints))
+}
+
+/// Says that a node does not run any more.
+pub(super) fn forget(options: &Options, node: &NodeId, yes: bool) -> Result<Exit, RunError> {
+    let home = Home::to_rule(options)?;
+    if !yes {
+        let log = home.ask(options.timeout, async |client, at, token| client.log(at, token).await)?;
+        if log.nodes.iter().any(|its| its.node == node.as_str() && state(its) == Some(NodeState::Following)) {
+            confirm(node)?;
+        }
+    }
+    let home = home.in_doubt("`purge-cli ping` shows whether it is forgotten");
+    let patience = options.timeout.max(patience(&home.fleet));
+    let (log, is_new) =
+        home.ask(patience, async |client, at, token| match client.forget(at, token, node.as_str()).await {
+            Err(error) if error.is_not_found() => {
+                let log = client.log(at, token).await?;
+                if is_forgotten(&log, node) { Ok((log, false)) } else { Err(error) }
+            }
+            done => done.map(|log| (log, true)),
+        })?;
+    LogReport::new(&home.fleet, &log).with_forgotten(node.as_str()).show(options)?;
+    if !options.json && !options.quiet {
+        let word = if is_new { "forgotten" } else { "already forgotten" };
+        printed(writeln!(out(), "{word}: {node}"))?;
     }
     Ok(Exit::Success)
 }
 
-/// Says that a node does not run any more.
-pub(super) fn forget(options: &Options, node: &NodeId) -> Result<Exit, RunError> {
-    let home = Home::find(options)?.in_doubt("`purge-cli ping` shows whether it is forgotten");
-    let patience = options.timeout.max(patience(&home.fleet));
-    let log = home.ask(patience, async |client, at, token| client.forget(at, token, node.as_str()).await)?;
-    show(options, &log).map_err(RunError::Output)?;
-    Ok(Exit::Success)
+/// Whoever is forgotten and runs may serve what is purged.
+fn confirm(node: &NodeId) -> Result<(), RunError> {
+    if !io::stdin().is_terminal() {
+        return Err(RunError::NobodyToAskOfForget(node.clone()));
+    }
+    ask_first(&format!(
+        "{node} runs: its stream to the home is open. If it is forgotten, it may serve what is purged until it has noticed."
+    ))
+}
+
+/// Whether the home has been told that the node does not run.
+fn is_forgotten(log: &LogReply, node: &NodeId) -> bool {
+    let mut its = log.nodes.iter().filter(|its| its.node == node.as_str());
+    its.next().is_some_and(|first| state(first) == Some(NodeState::NotRunning)) && its.next().is_none()
 }
 
 /// The home answers when the leases have ended that the node may hold.
@@ -42,137 +118,10 @@ fn patience(fleet: &Fleet) -> Duration {
     fleet.purge_log.lease.unwrap_or_default() + ANSWER
 }
 
-/// What a node does, as far as the home knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum NodeState {
-    /// Its stream is open.
-    Following,
-    /// It is not, and nobody has said that it does not run.
-    Silent,
-    /// It serves nothing that it has stored until it has caught up.
-    NotRunning,
-    /// It might have joined in records that were lost.
-    NotHeardOf,
-}
-
-/// `None` if the home does not say.
-fn state(node: &NodeReply) -> Option<NodeState> {
-    match (&node.boot_id, node.connected) {
-        (None, _) if node.proven => Some(NodeState::NotRunning),
-        (None, _) => Some(NodeState::NotHeardOf),
-        (Some(_), Some(true)) => Some(NodeState::Following),
-        (Some(_), Some(false)) => Some(NodeState::Silent),
-        (Some(_), None) => None,
-    }
-}
-
-/// A node, for programs.
-#[derive(Serialize)]
-pub(super) struct JsonNode<'n> {
-    #[serde(flatten)]
-    node: &'n NodeReply,
-    state: Option<NodeState>,
-}
-
-impl<'n> From<&'n NodeReply> for JsonNode<'n> {
-    fn from(node: &'n NodeReply) -> Self {
-        Self { node, state: state(node) }
-    }
-}
-
-/// The log and its nodes, for programs.
-#[derive(Serialize)]
-struct JsonLog<'n> {
-    node: &'n str,
-    head: &'n str,
-    sealed: bool,
-    nodes: Vec<JsonNode<'n>>,
-}
-
-pub(super) fn show(options: &Options, log: &LogReply) -> io::Result<()> {
-    if options.json {
-        let LogReply { node, head, sealed, nodes } = log;
-        let nodes = nodes.iter().map(JsonNode::from).collect();
-        write_json(&JsonLog { node, head, sealed: *sealed, nodes })
-    } else if !options.quiet {
-        let mut out = out();
-        let sealed = if log.sealed { ", sealed: it goes on elsewhere" } else { "" };
-        writeln!(out, "purge log at {}, head {}{sealed}", printable(&log.node), printable(&log.head))?;
-        write_nodes(&mut out, &log.nodes)
-    } else {
-        Ok(())
-    }
-}
-
-/// A line for each node: what it does, and how far it is.
-pub(super) fn write_nodes(out: &mut impl Write, nodes: &[NodeReply]) -> io::Result<()> {
-    let width = nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).min(64);
-    for node in nodes {
-        let name = printable(&node.node);
-        let role = printable(node.role.as_deref().unwrap_or("?"));
-        let state = match state(node) {
-            Some(NodeState::Following) => "following",
-            Some(NodeState::Silent) => "silent",
-            Some(NodeState::NotRunning) => "not running",
-            Some(NodeState::NotHeardOf) => "unknown",
-            None => "?",
-        };
-        let how_far = match (&node.boot_id, &node.applied) {
-            (None, _) if node.proven => String::new(),
-            (None, _) => "not heard of since this epoch of the log began: if it does not run, forget it".to_owned(),
-            (Some(boot), None) => format!("not heard of yet     boot {}", printable(boot)),
-            (Some(boot), Some(applied)) => {
-                let lag = match node.lag {
-                    Some(lag @ 1..) => format!("  {lag} behind"),
-                    _ if node.proven => String::new(),
-                    _ => "  behind".to_owned(),
-                };
-                let lease = node.lease_ms.map_or_else(String::new, |ms| format!("  lease {:.1} s", ms as f64 / 1e3));
-                format!("at {}{lag}{lease}  boot {}", printable(applied), printable(boot))
-            }
-        };
-        let line = format!("  {name:width$}  {role:6}  {state:11}  {how_far}");
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
-
-    fn node(boot: Option<&str>, proven: bool, connected: Option<bool>) -> NodeReply {
-        NodeReply {
-            node: "fra-1".to_owned(),
-            boot_id: boot.map(str::to_owned),
-            applied: boot.map(|_| "1.7".to_owned()),
-            proven,
-            role: Some("edge".to_owned()),
-            lag: None,
-            lease_ms: None,
-            ms: None,
-            connected,
-        }
-    }
-
-    #[test]
-    fn what_nodes_do() {
-        let check = |node: NodeReply, line: &str, json: serde_json::Value| {
-            let mut out = Vec::new();
-            write_nodes(&mut out, std::slice::from_ref(&node)).expect("memory takes it");
-            assert_eq!(String::from_utf8_lossy(&out), format!("  fra-1  edge    {line}\n"));
-            let document = serde_json::to_value(JsonNode::from(&node)).expect("JSON");
-            assert_eq!((&document["state"], &document["node"]), (&json, &"fra-1".into()));
-        };
-        check(node(Some("b"), true, Some(true)), "following    at 1.7  boot b", "following".into());
-        check(node(Some("b"), true, Some(false)), "silent       at 1.7  boot b", "silent".into());
-        check(node(Some("b"), true, None), "?            at 1.7  boot b", serde_json::Value::Null);
-        check(node(None, true, None), "not running", "not_running".into());
-        let lost = "unknown      not heard of since this epoch of the log began: if it does not run, forget it";
-        check(node(None, false, None), lost, "not_heard_of".into());
-    }
 
     #[test]
     fn forgetting_takes_as_long_as_a_lease() {

@@ -1,6 +1,6 @@
 //! The commands that purge.
 
-use super::{RunError, ask_first, err, out, write_json};
+use super::{RunError, ask_first, err, out, print_json};
 use crate::batch::{Batches, Manner};
 use crate::cli::{Command, Options, Urls, WaitFor, Words};
 use crate::clock;
@@ -9,7 +9,7 @@ use crate::fanout::{Fanout, News};
 use crate::list::{ListError, ListSource, Word};
 use crate::report::{HINT, JsonReport, TextReport, WARNING};
 use crate::target::{Kind, Targets, taken_literally};
-use crate::token::{self, Token, TokenPlace};
+use crate::token::{self, Need, Token, TokenPlace};
 use edge::config::Fleet;
 use edge::wire::purge::{Mode, Wait};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
@@ -52,7 +52,7 @@ pub(super) fn send(options: &Options, command: Command) -> Result<Exit, RunError
         targets = targets.on_all_hosts(&fleet)?;
     }
     warn_of_stars(kind, &words);
-    let token = token::find(&place, &fleet, &targets.scope)?;
+    let token = token::find(&place, &fleet, Need::Purge(&targets.scope))?;
     if !confirmed {
         confirm(&fleet)?;
     }
@@ -119,7 +119,7 @@ fn send_checked(options: &Options, fleet: &Fleet, targets: &Targets, token: &Tok
     outcome.nodes.iter().for_each(|node| report.node(node));
     report.summary(targets, &outcome, &token.origin);
     if options.json {
-        write_json(&JsonReport::new(targets, &manner, &outcome, &token.origin)).map_err(RunError::Output)?;
+        print_json(&JsonReport::new(targets, &manner, &outcome, &token.origin))?;
     }
     Ok(outcome.exit())
 }

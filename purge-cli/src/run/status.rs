@@ -2,16 +2,17 @@
 
 use super::home::Home;
 use super::log::line;
-use super::members::{JsonNode, write_nodes};
-use super::{RunError, err, out, write_json};
-use crate::admin::{AdminClient, AdminError, printable};
+use super::nodes::{Asked, JsonNode, unknown_of, write_nodes};
+use super::{RunError, err, out, print_json, printed};
+use crate::admin::{AdminClient, AdminError};
 use crate::batch::{is_part, part_id};
 use crate::cli::{Options, is_number};
 use crate::exit::Exit;
-use crate::outcome::{NodeError, State, all_nodes, outcomes};
+use crate::outcome::{NodeError, State, Tally, nodes, outcomes};
 use crate::report::{BAD, HINT};
 use crate::target::MAX_TARGETS;
 use edge::config::Fleet;
+use edge::core::log::Position;
 use edge::wire::log::{EventLine, RecordLine};
 use edge::wire::purge::{Mode, NodeReply, StatusReply};
 use serde::Serialize;
@@ -19,15 +20,14 @@ use std::io::{self, Write};
 
 /// Shows one purge. By its id, all that it was sent in.
 pub(super) fn show(options: &Options, purge: &str) -> Result<Exit, RunError> {
-    let home = Home::find(options)?;
+    let home = Home::to_read(options)?;
     let found = home.ask(options.timeout, async |client, at, token| gather(client, at, token, purge).await)?;
     let report = Report::new(&home.fleet, purge, &found);
-    let told = match options.json {
-        true => write_json(&report),
-        false if options.quiet => Ok(()),
-        false => report.write(&mut out()),
-    };
-    told.map_err(RunError::Output)?;
+    match options.json {
+        true => print_json(&report)?,
+        false if options.quiet => {}
+        false => printed(report.write(&mut out()))?,
+    }
     if let (Some(error), Some(hint)) = (&report.error, &report.hint) {
         let _ = writeln!(err(), "{BAD}error{BAD:#}: {error}\n    {HINT}hint{HINT:#}: {hint}");
     }
@@ -85,6 +85,8 @@ async fn gather(client: AdminClient, at: &str, token: &str, purge: &str) -> Resu
 /// What is said of it.
 #[derive(Serialize)]
 struct Report<'r> {
+    /// Whether all nodes have applied all of it.
+    ok: bool,
     /// As it was asked for.
     purge: &'r str,
     /// The home.
@@ -92,7 +94,7 @@ struct Report<'r> {
     state: State,
     /// Whether no node serves what was purged.
     proven: bool,
-    /// Whether all nodes have applied all of it.
+    /// Whether all nodes have applied all of it, or serve nothing that they would have to apply it to.
     applied_by_all: bool,
     exit_code: u8,
     error: Option<String>,
@@ -106,34 +108,43 @@ struct Report<'r> {
     parts: Vec<Part<'r>>,
     #[serde(skip)]
     replies: &'r [NodeReply],
+    #[serde(skip)]
+    asked: Asked,
     /// Nodes of the fleet file that the home does not know.
-    unknown: Vec<String>,
+    unknown: Vec<&'r str>,
 }
 
-/// One record of it, and how many nodes of how many have applied it.
+/// One record of it, and how many nodes have applied it.
 struct Part<'r> {
     record: &'r RecordLine,
     is_hard: bool,
-    applied: usize,
-    all: usize,
+    tally: Tally,
 }
 
 impl<'r> Part<'r> {
     fn new(fleet: &Fleet, reply: &'r StatusReply) -> Self {
-        let is_hard = matches!(reply.record.event, EventLine::Purge { mode: Mode::Hard, .. });
-        let nodes = outcomes(fleet, &reply.nodes);
-        let applied = nodes.iter().filter(|node| node.result.is_ok()).count();
-        Self { record: &reply.record, is_hard, applied, all: nodes.len() }
+        let Asked { at, mode } = asked_of(&reply.record);
+        let nodes = outcomes(fleet, &reply.nodes, at, || NodeError::Unknown);
+        Self { record: &reply.record, is_hard: mode == Mode::Hard, tally: Tally::of(&nodes) }
     }
 
     /// The home knows of its own nodes alone; the fleet file may have more.
     const fn is_applied(&self) -> bool {
-        self.applied == self.all
+        self.tally.failed == 0
     }
 }
 
+/// The purge that a record is of. What is no hard purge promises nothing.
+fn asked_of(record: &RecordLine) -> Asked {
+    let mode = match record.event {
+        EventLine::Purge { mode, .. } => mode,
+        _ => Mode::Soft,
+    };
+    Asked { at: Position::parse(&record.position), mode }
+}
+
 impl<'r> Report<'r> {
-    fn new(fleet: &Fleet, purge: &'r str, found: &'r Found) -> Self {
+    fn new(fleet: &'r Fleet, purge: &'r str, found: &'r Found) -> Self {
         let parts: Vec<Part<'r>> = found.parts().map(|reply| Part::new(fleet, reply)).collect();
         let last = &found.last;
         let applied_by_all = found.is_whole && parts.iter().all(Part::is_applied);
@@ -142,9 +153,7 @@ impl<'r> Report<'r> {
             false if found.is_whole => State::Accepted,
             false => State::PartlyRecorded,
         };
-        let unknown = outcomes(fleet, &last.nodes).into_iter();
-        let unknown =
-            unknown.filter(|node| matches!(node.result, Err(NodeError::Unknown))).map(|node| node.member.node);
+        let asked = asked_of(&last.record);
         let exit = if applied_by_all { Exit::Success } else { Exit::Partial };
         let broke_off = (!found.is_whole).then(|| match parts.len() {
             1 => format!("{purge}: 1 batch of this purge is recorded, and not the last one"),
@@ -152,6 +161,7 @@ impl<'r> Report<'r> {
         });
         let again = format!("send the same purge again with --id {purge}: it takes up where it ended");
         Self {
+            ok: applied_by_all,
             purge,
             node: &last.node,
             state,
@@ -162,9 +172,10 @@ impl<'r> Report<'r> {
             error: broke_off,
             record: &last.record,
             records: found.parts().map(|reply| &reply.record).collect(),
-            nodes: last.nodes.iter().map(JsonNode::from).collect(),
+            nodes: last.nodes.iter().map(|node| JsonNode::new(node, Some(asked))).collect(),
             replies: &last.nodes,
-            unknown: unknown.collect(),
+            asked,
+            unknown: unknown_of(fleet, &last.nodes),
             parts,
         }
     }
@@ -178,15 +189,16 @@ impl<'r> Report<'r> {
             let word = match (part.is_hard, part.is_applied()) {
                 (true, true) => "proven".to_owned(),
                 (true, false) => "not proven".to_owned(),
-                (false, true) => format!("accepted: applied by {}", all_nodes(part.all)),
-                (false, false) => format!("accepted: applied by {} of {} nodes", part.applied, part.all),
+                (false, true) => {
+                    format!("accepted: applied by {}{}", part.tally.who_applied(), part.tally.others())
+                }
+                (false, false) => {
+                    let Tally { applied, all, .. } = part.tally;
+                    format!("accepted: applied by {applied} of {}{}", nodes(all), part.tally.others())
+                }
             };
             writeln!(out, "{word}: {}", line(part.record))?;
         }
-        write_nodes(out, self.replies)?;
-        for node in &self.unknown {
-            writeln!(out, "  {}  is not known to the home: give it the same fleet file", printable(node))?;
-        }
-        Ok(())
+        write_nodes(out, self.replies, &self.unknown, Some(self.asked))
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
 /// The backup of a log without records.
-fn backup() -> String {
+pub(crate) fn backup() -> String {
     let ledger = Ledger::default();
     let end = BackupLine::End { position: ledger.position.to_string(), chain: ledger.chain.to_string() };
     let lines = [BackupLine::Base { ledger: LedgerLine::from(&ledger), lease_ms: 0 }, end];

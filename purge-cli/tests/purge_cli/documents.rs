@@ -1,7 +1,8 @@
 //! `--json`: one document on stdout whatever happens, and the words on stderr.
 
-use crate::stage::{Answer, Fleet, Home, Ran, SECRET, nobody, purge_cli, run};
+use crate::stage::{Answer, Fleet, Home, Ran, SECRET, nobody, node, ok, purge_cli, run};
 use serde_json::{Value, json};
+use std::process::Stdio;
 
 #[test]
 fn a_purge_that_failed_has_its_document() {
@@ -39,6 +40,9 @@ fn check(ran: &Ran, code: i32, error: &str, hint: &str) -> Value {
     let has = |key: &str, text: &str| document[key].as_str().is_some_and(|said| said.contains(text));
     assert!(has("error", error) && has("hint", hint), "{document}");
     assert_eq!((&document["exit_code"], &document["ok"]), (&json!(code), &json!(false)), "{document}");
+    let is_answered = error.starts_with("hub-1, ") || error.starts_with("there is no purge");
+    let state = if is_answered { Value::Null } else { json!("not_recorded") };
+    assert_eq!(document["state"], state, "{document}");
     document
 }
 
@@ -71,6 +75,62 @@ fn every_error_has_its_document() {
     check(&run(&mut purge_cli(&["--json", "site", "docs"]), ""), 2, "no fleet file", "TIDEWALL_CONFIG");
     fleet.file("wrong.toml", "pops = 1\nsighs = 2\n");
     check(&fleet.run(&["--json", "--config", "wrong.toml", "ping"]), 1, "wrong.toml:2: sighs", "mend what is listed");
+}
+
+/// So has every success, beside what it shows.
+#[test]
+fn every_success_has_its_document() {
+    let home = Home::start(|asked| match asked.line.split(' ').nth(1) {
+        Some("/log/records?since=0") => ok(&json!({ "head": "1.7", "last": 7, "is_all": true, "records": [] })),
+        Some("/log/backup") => Answer::Reply("200 OK", crate::backup::backup()),
+        _ => {
+            let mut hub = node("hub-1", "1.7", true);
+            hub["connected"] = json!(true);
+            ok(&json!({ "node": "hub-1", "head": "1.7", "sealed": true, "nodes": [hub] }))
+        }
+    });
+    let fleet = home.fleet();
+    for (args, key, want) in [
+        (&["ping"][..], "head", json!("1.7")),
+        (&["forget", "hub-1", "--yes"], "forgotten", json!("hub-1")),
+        (&["log", "seal", "--yes"], "sealed", json!(true)),
+        (&["log"], "records", json!([])),
+        (&["log", "backup", "f"], "file", json!("f")),
+        (&["log", "backup", "f", "-q"], "records", json!(0)),
+    ] {
+        let document = fleet.run(&[args, &["--json"]].concat()).json();
+        for (key, want) in [("ok", json!(true)), ("exit_code", json!(0)), (key, want)] {
+            assert_eq!(document[key], want, "{args:?}: {document}");
+        }
+    }
+}
+
+/// Who reads the document has had enough.
+#[test]
+fn a_closed_standard_output_changes_nothing() {
+    let home = Home::start(|asked| {
+        let mut hub = node("hub-1", "1.7", true);
+        hub["connected"] = json!(true);
+        if asked.line.starts_with("get /log http") {
+            return ok(&json!({ "node": "hub-1", "head": "1.7", "sealed": false, "nodes": [hub] }));
+        }
+        let event = json!({
+            "kind": "purge", "id": "v41", "digest": "0".repeat(32), "by": "admin", "mode": "hard",
+            "selectors": [{ "kind": "everything" }], "rules": "0".repeat(32),
+        });
+        let record = json!({ "position": "1.7", "issued_at_ms": 1, "event": event });
+        ok(&json!({ "node": "hub-1", "record": record, "proven": true, "nodes": [hub] }))
+    });
+    let fleet = home.fleet();
+    for args in [&["ping"][..], &["status", "1.7"], &["--json", "ping"], &["--json", "status", "1.7"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = fleet.command(args);
+        let output = command.env("TIDEWALL_TOKEN", SECRET).stdin(Stdio::null()).stdout(writer).output();
+        let output = output.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
+    }
 }
 
 #[test]

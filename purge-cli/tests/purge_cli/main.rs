@@ -7,6 +7,7 @@ mod backup;
 mod documents;
 mod home;
 mod log;
+mod members;
 mod parts;
 mod tokens;
 mod usage;

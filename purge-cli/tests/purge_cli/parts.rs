@@ -53,7 +53,7 @@ fn a_refusal_in_the_middle() {
     let fleet = home.fleet();
     let ran = fleet.run(&["--json", "--id", "v41", "tag", "--from", list(&fleet)]);
     ran.failed(
-        4,
+        3,
         &[
             "hub-1, the home of the purge log, has recorded 2 of 3 batches of the purge at 1.7, 1.8: 429: token deploy",
             "hint: send it again in 9 s",
@@ -67,10 +67,34 @@ fn a_refusal_in_the_middle() {
         ("batches", json!(3)),
         ("batches_recorded", json!(2)),
         ("positions", json!(["1.7", "1.8"])),
-        ("exit_code", json!(4)),
+        ("exit_code", json!(3)),
     ] {
         assert_eq!(report[key], want, "{key}");
     }
+    assert!(report["exit"]["meaning"].as_str().is_some_and(|it| it.starts_with("not recorded whole")), "{report}");
+    // Of nothing recorded, nothing is half done.
+    let ran = with_room_for(0).fleet().run(&["--json", "site", "docs"]);
+    ran.failed(4, &["has not recorded the purge: 429"]);
+    assert_eq!(ran.json()["state"], "not_recorded");
+}
+
+/// The last request is waited for, and who has not applied that is named.
+#[test]
+fn a_node_that_is_down_is_named_at_the_end() {
+    let mut recorded = 6;
+    let home = Home::start(move |_| {
+        recorded += 1;
+        let position = format!("1.{recorded}");
+        ok(&receipt(&position, &[node("hub-1", &position, true), node("fra-1", "1.6", false)]))
+    });
+    let fleet = home.fleet().node("fra-1", "edge", nobody());
+    let ran = fleet.run(&["--json", "--id", "v41", "tag", "--from", list(&fleet)]);
+    ran.failed(
+        3,
+        &["unproven  fra  fra-1", "purge of 20001 tags at 1.9 is proven on only 1 of 2 nodes", "not in fra: fra-1"],
+    );
+    let report = ran.json();
+    assert_eq!((&report["batches_recorded"], &report["state"]), (&json!(3), &json!("accepted")), "{report}");
 }
 
 /// A home with these purges, each at a position.
@@ -137,7 +161,9 @@ fn a_soft_one_is_accepted() {
     let ran = wider.run(&["status", "v41"]);
     ran.failed(3, &[]);
     assert!(ran.out.starts_with("accepted: applied by 1 of 2 nodes: "), "{}", ran.out);
-    assert!(ran.out.contains("fra-1  is not known to the home"), "{}", ran.out);
+    assert!(ran.out.contains("fra-1  ?       not known to the home"), "{}", ran.out);
     let report = wider.run(&["--json", "status", "v41"]).json();
+    assert_eq!((&report["ok"], &report["exit_code"]), (&json!(false), &json!(3)), "{report}");
+    assert_eq!((&report["nodes"][0]["applied_it"], report["nodes"][0].get("proven")), (&json!(true), None), "{report}");
     assert_eq!((&report["state"], &report["applied_by_all"]), (&json!("accepted"), &json!(false)), "{report}");
 }

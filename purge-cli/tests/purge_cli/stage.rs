@@ -20,6 +20,7 @@ pub(crate) struct Fleet {
     pub(crate) folder: TempDir,
     nodes: String,
     sites: String,
+    tokens: String,
 }
 
 /// What a run left behind.
@@ -32,7 +33,8 @@ pub(crate) struct Ran {
 impl Fleet {
     /// A fleet with the site docs and no nodes yet.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), nodes: String::new(), sites: String::new() }
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { folder, nodes: String::new(), sites: String::new(), tokens: String::new() }
             .site("docs", "docs.example.com")
     }
 
@@ -53,18 +55,25 @@ impl Fleet {
         self
     }
 
+    /// Another token beside the one for everything, for the site docs if it purges.
+    pub(crate) fn token(mut self, id: &str, role: &str, env: &str) -> Self {
+        let sites = if role == "purge" { "sites = [\"docs\"]\n" } else { "" };
+        self.tokens += &format!("[[tokens]]\nid = \"{id}\"\nrole = \"{role}\"\nenv = \"{env}\"\n{sites}");
+        self
+    }
+
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, text).expect("a file");
         path
     }
 
-    /// Writes the fleet file. Its one token is in the variable FLEET_TOKEN.
+    /// Writes the fleet file. Its token for everything is in the variable FLEET_TOKEN.
     fn write(&self) -> PathBuf {
         let rest = "[[origins]]\nid = \"www\"\nurl = \"http://127.0.0.1:8000\"\n\
                     [[tokens]]\nid = \"admin\"\nrole = \"admin\"\nenv = \"FLEET_TOKEN\"\n\
                     [tier]\nsecret_env = \"FLEET_TOKEN\"\n";
-        self.file("fleet.toml", &format!("{}{}{rest}", self.nodes, self.sites))
+        self.file("fleet.toml", &format!("{}{}{}{rest}", self.nodes, self.sites, self.tokens))
     }
 
     /// Runs `purge-cli` on this fleet with a token.
@@ -159,8 +168,13 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn start(mut answers: impl FnMut(&Asked) -> Answer + Send + 'static) -> Self {
-        let (listener, addr) = mute();
+    pub(crate) fn start(answers: impl FnMut(&Asked) -> Answer + Send + 'static) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), answers)
+    }
+
+    pub(crate) fn start_at(addr: SocketAddr, mut answers: impl FnMut(&Asked) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind(addr).expect("a port");
+        let addr = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = asked.clone();
         std::thread::spawn(move || {

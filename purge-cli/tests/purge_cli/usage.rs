@@ -67,6 +67,18 @@ fn every_wrong_target_is_listed_and_nothing_is_sent() {
     fleet.run(&["tag", "--site", "blog", "a"]).failed(2, &["--site: \"blog\": the fleet file has no site"]);
     fleet.run(&["host", "blog.example.com"]).failed(2, &["no site has the host"]);
     fleet
+        .run(&["host", "https://docs.example.com/"])
+        .failed(2, &["is a URL, not a host\n    hint: write the host alone, as in www.example.com"]);
+    let secret = fleet.run(&["--json", "url", "https://user:pw@docs.example.com/", "https://u@docs.example.com/@"]);
+    secret.failed(
+        2,
+        &[
+            "\"https://…@docs.example.com/\": has a user name or a password\n    hint: leave out what stands before the \"@\"",
+            "\"https://…@docs.example.com/@\": has a user name",
+        ],
+    );
+    assert!(!secret.err.contains("pw") && !secret.out.contains("pw"), "{}{}", secret.err, secret.out);
+    fleet
         .run(&["site", "blog", "log"])
         .failed(2, &["\"blog\": the fleet file has no", "\"log\": the fleet file has no"]);
     assert!(listener.accept().is_err(), "a node was contacted");
@@ -79,6 +91,8 @@ fn lists() {
     fleet.run(&["url", "--from", "empty.txt"]).failed(2, &["the list is empty", "hint: "]);
     fleet.run(&["tag", "--from", "-"]).failed(2, &["the list is empty"]);
     fleet.run(&["host", "--from", "no.txt"]).failed(1, &["no.txt: can't be read", "hint: "]);
+    std::fs::write(fleet.folder.path().join("latin.txt"), b"caf\xe9\n").expect("a file");
+    fleet.run(&["tag", "--from", "latin.txt"]).failed(2, &["latin.txt:1: is not UTF-8", "hint: "]);
     let stdin = run(fleet.command(&["tag", "--from", "-"]).env("TIDEWALL_TOKEN", SECRET), "good\nnot good\n");
     stdin.failed(2, &["standard input:2: \"not good\""]);
 }

@@ -81,7 +81,8 @@ struct Printed {
 #[derive(Debug, Deserialize)]
 struct PrintedNode {
     node: String,
-    proven: bool,
+    /// Why it is not known to serve nothing any more of what was purged.
+    error: Option<String>,
     boot_id: Option<String>,
 }
 
@@ -150,7 +151,7 @@ impl Ledger {
         let Some(printed) = printed else {
             return self.fails(format!("purge {id} ended with {code} and no document: {said}"));
         };
-        let unproven = printed.nodes.iter().find(|node| !node.proven);
+        let unproven = printed.nodes.iter().find(|node| node.error.is_some());
         if ![PROVEN, ERROR, PARTIAL, LATE].contains(&code) {
             self.fails(format!("purge {id} ended with {code}: {said}"));
         }
