@@ -2,14 +2,15 @@
 //!
 //! The front door is a `ServerApp` around Pingora's `HttpProxy`. It owns a connection from its first byte: it reads
 //! each HTTP/1 head, refuses what is malformed or beyond its limits, counts requests, keeps the timeouts between them,
-//! and hands everything else over with its bytes untouched. (The express lane, which answers hits on the spot, will
-//! stand between the two.)
+//! has the express lane answer what it can ([`crate::express`]), and hands everything else over with its bytes untouched.
 
 mod date;
 mod head;
 mod stream;
 
 use crate::clock;
+use crate::core::url::Scheme;
+use crate::express;
 use crate::node::NodeState;
 use crate::proxy::Proxy;
 use crate::refusal::Refusal;
@@ -18,7 +19,7 @@ use crate::telemetry::CacheOutcome;
 use async_trait::async_trait;
 use head::{Framing, Head, Look, look};
 use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::protocols::Stream;
+use pingora::protocols::{Ssl, Stream};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
@@ -73,6 +74,8 @@ impl FrontDoor {
         let _open = self.node.telemetry.connection();
         let mut stream = Box::new(ClientStream::new(connection));
         let mut served = 0;
+        // Heads, and short bodies, of the express lane.
+        let mut out = Vec::new();
         loop {
             let snapshot = self.node.snapshot();
             let head = match self.next_head(&mut stream, &snapshot, shutdown).await {
@@ -87,6 +90,21 @@ impl FrontDoor {
             };
             served += 1;
             let last = served >= snapshot.fleet.limits.requests_per_connection;
+            if let Some(plain) = head.plain.as_ref().filter(|_| !*shutdown.borrow()) {
+                out.clear();
+                // The fleet file may have changed while the head was on its way.
+                let snapshot = self.node.snapshot();
+                let scheme = if stream.get_ssl_digest().is_some() { Scheme::Https } else { Scheme::Http };
+                let bytes = &stream.early()[..head.bytes];
+                if let Some(answer) = express::answer(&self.node, &snapshot, bytes, plain, scheme, last, &mut out) {
+                    stream.skip(head.bytes);
+                    match self.send(stream, &answer, &out, snapshot.fleet.timeouts.write).await {
+                        Some(back) => stream = back,
+                        None => return,
+                    }
+                    continue;
+                }
+            }
             match self.hand_over(stream, &head, last, shutdown).await {
                 Some(back) => stream = back,
                 None => return,
@@ -131,6 +149,29 @@ impl FrontDoor {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) => return Err(NoRequest::Over),
                 Err(_) => return Err(NoRequest::Refused(Refusal::SLOW_HEAD)),
+            }
+        }
+    }
+
+    /// Sends an answer of the express lane. Gives the connection back if it can be used for another request.
+    async fn send(
+        &self,
+        mut stream: Box<ClientStream>,
+        answer: &express::Answer,
+        head: &[u8],
+        patience: Duration,
+    ) -> Option<Box<ClientStream>> {
+        let remains = answer.closes.then(|| stream.watch());
+        let sent = stream.answer(head, answer.body.as_deref(), patience).await;
+        answer.site.counters.answered_express(if sent.is_ok() { answer.body_bytes } else { 0 });
+        match remains {
+            None => sent.is_ok().then_some(stream),
+            Some(remains) => {
+                drop(stream);
+                if let (Ok(()), Ok(mut connection)) = (sent, remains.await) {
+                    linger(&mut connection).await;
+                }
+                None
             }
         }
     }

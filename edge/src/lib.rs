@@ -42,6 +42,8 @@ pub mod admin;
 #[cfg(feature = "server")]
 mod following;
 #[cfg(feature = "server")]
+mod express;
+#[cfg(feature = "server")]
 pub mod front_door;
 #[cfg(feature = "server")]
 pub mod listen;

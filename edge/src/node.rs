@@ -6,6 +6,7 @@ pub use standing::Standing;
 
 use crate::clock;
 use crate::core::boot_time::BootTime;
+use crate::core::cache_status::{CacheStatus, Handling};
 use crate::core::id::SiteId;
 use crate::core::key::CacheKey;
 use crate::core::log::{Lease, Member, Position, Purge};
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 use standing::StandingCell;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -223,6 +225,18 @@ impl NodeState {
     pub fn request_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number:x}", self.info.boot_id)
+    }
+
+    /// [`NodeState::request_id`], appended to a head.
+    pub fn write_request_id(&self, out: &mut Vec<u8>) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        // A vector takes whatever comes.
+        let _ = write!(out, "{}-{number:x}", self.info.boot_id);
+    }
+
+    /// Its member of Cache-Status for a hit (RFC 9211), without parameters.
+    pub fn hit_member(&self) -> String {
+        CacheStatus { cache: &self.info.node, handling: Handling::Hit, ttl_secs: None, key: None, detail: None }.to_member()
     }
 
     /// What this node says of itself in the CDN-Loop of a request for a URL, to know the request again if it comes back.

@@ -13,7 +13,7 @@ mod refreshing;
 mod storing;
 mod upstreaming;
 
-pub(crate) use downstream::DATE_FIELD;
+pub(crate) use downstream::{DATE_FIELD, hit_fields};
 
 use crate::core::reuse::{Forward, forward};
 use crate::node::NodeState;

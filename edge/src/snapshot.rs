@@ -16,11 +16,14 @@ use http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq;
 
 /// One node's view of the fleet.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// Another one for each snapshot of this process.
+    pub id: u64,
     /// The fleet file.
     pub fleet: Fleet,
     /// The node's PoP.
@@ -35,6 +38,8 @@ pub struct Snapshot {
     pub follow_token: Option<String>,
     tokens: Vec<Token>,
 }
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// A site as requests use it.
 #[derive(Debug)]
@@ -134,7 +139,7 @@ impl Snapshot {
         }
         let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
         let follow_token = tier_key.as_ref().map(TierKey::follow_token);
-        Ok(Self { hosts, key_rules, tier_key, follow_token, tokens, pop, node, fleet })
+        Ok(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), hosts, key_rules, tier_key, follow_token, tokens, pop, node, fleet })
     }
 
     /// The site of a host in its one form, and the host as the site lists it: [`Fleet::site_of_host`] by one or two

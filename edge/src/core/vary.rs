@@ -10,6 +10,7 @@ pub use language::{is_most_wanted, most_wanted_language, normalise_accept_langua
 use super::cache_control::fields::{Quoting, line_members, line_parts, list_members, set_text, trim_ows};
 use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
+use std::sync::LazyLock;
 use thiserror::Error;
 
 /// Most fields that one `Vary` may name. A response that depends on more is as good as never reusable.
@@ -158,6 +159,25 @@ impl VaryRule {
         self.key_in(request_headers, policy, None)
     }
 
+    /// [`VaryRule::variant_key`] of a request with these lines of `Accept-Encoding`, without its other fields: `None` where
+    /// those count, or the lines count as they stand. There are four such keys, which are made once.
+    pub fn key_by_encoding<'l>(
+        &self,
+        lines: impl Iterator<Item = &'l [u8]>,
+        policy: VaryPolicy,
+    ) -> Option<VariantKey> {
+        static KEYS: [LazyLock<[VariantKey; 4]>; 2] =
+            [const { LazyLock::new(|| encoding_keys(AcceptLanguage::AsReceived)) }, const {
+                LazyLock::new(|| encoding_keys(AcceptLanguage::Normalised))
+            }];
+        let is_alone = matches!(&*self.fields, [field] if *field == header::ACCEPT_ENCODING);
+        if !is_alone || policy.accept_encoding != AcceptEncoding::Normalised {
+            return None;
+        }
+        let keys = &KEYS[usize::from(policy.accept_language == AcceptLanguage::Normalised)];
+        Some(keys[normal_encoding(lines)])
+    }
+
     /// The key under which a response in `language` is found by those that want that language most: see
     /// [`AcceptLanguage::Normalised`]. `None` where the language doesn't count, or counts as it stands.
     pub fn key_by_language(
@@ -218,6 +238,15 @@ impl VaryRule {
     }
 }
 
+fn encoding_keys(accept_language: AcceptLanguage) -> [VariantKey; 4] {
+    let policy = VaryPolicy { accept_encoding: AcceptEncoding::Normalised, accept_language };
+    let rule = VaryRule { fields: Box::new([header::ACCEPT_ENCODING]) };
+    NORMAL_ENCODINGS.map(|value| {
+        let request = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+        rule.variant_key(&request, policy)
+    })
+}
+
 /// The codings that matter, of those that a request accepts: `"br, gzip"`, `"br"`, `"gzip"` or `"identity"`. Each is
 /// also the value to send upstream, and to hash.
 ///
@@ -225,8 +254,17 @@ impl VaryRule {
 /// counts as zero (RFC 9110 §12.5.3). `x-gzip` is `gzip` (§8.4.1.3). Without the field any coding would do, but a
 /// client that doesn't ask gets plain bytes. Weights above zero are not told apart: all that is accepted may be sent.
 pub fn normalise_accept_encoding(request_headers: &HeaderMap) -> &'static str {
+    let lines = request_headers.get_all(header::ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes);
+    NORMAL_ENCODINGS[normal_encoding(lines)]
+}
+
+/// What [`normalise_accept_encoding`] can give.
+const NORMAL_ENCODINGS: [&str; 4] = ["br, gzip", "br", "gzip", "identity"];
+
+/// [`normalise_accept_encoding`] of the lines of a request's `Accept-Encoding`, as an index into [`NORMAL_ENCODINGS`].
+fn normal_encoding<'l>(lines: impl Iterator<Item = &'l [u8]>) -> usize {
     let (mut br, mut gzip, mut other) = (None, None, None);
-    for member in list_members(request_headers, &header::ACCEPT_ENCODING) {
+    for member in lines.flat_map(line_members) {
         let mut parts = member.bytes.split(|&byte| byte == b';').map(trim_ows);
         let coding = parts.next().unwrap_or_default();
         let accepted = parts.all(|parameter| !is_refusal(parameter));
@@ -241,10 +279,10 @@ pub fn normalise_accept_encoding(request_headers: &HeaderMap) -> &'static str {
     }
     let any = other.unwrap_or(false);
     match (br.unwrap_or(any), gzip.unwrap_or(any)) {
-        (true, true) => "br, gzip",
-        (true, false) => "br",
-        (false, true) => "gzip",
-        (false, false) => "identity",
+        (true, true) => 0,
+        (true, false) => 1,
+        (false, true) => 2,
+        (false, false) => 3,
     }
 }
 

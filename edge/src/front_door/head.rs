@@ -3,7 +3,9 @@
 
 use crate::config::ClientLimits;
 use crate::core::url::{Scheme, normalise_host, target_authority};
+use crate::express::Plain;
 use crate::refusal::Refusal;
+use std::mem::MaybeUninit;
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(super) struct Head {
     pub bytes: usize,
     /// The body that follows.
     pub body: Framing,
+    /// What the express lane needs to know, if it may answer.
+    pub plain: Option<Plain>,
 }
 
 /// How the body is framed (RFC 9112 §6).
@@ -59,12 +63,15 @@ pub(super) fn look(bytes: &[u8], limits: &ClientLimits, h2c: bool) -> Look {
     if line > limits.request_line {
         return Look::Refused(Refusal::LONG_TARGET);
     }
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let mut request = httparse::Request::new(&mut fields[..limits.fields.min(MOST_FIELDS)]);
-    match request.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut fields[..limits.fields.min(MOST_FIELDS)]) {
         Ok(httparse::Status::Complete(end)) if end > limits.head => Look::Refused(Refusal::LARGE_HEAD),
         Ok(httparse::Status::Complete(end)) => match route(&request).and_then(|()| framing(&request)) {
-            Ok(body) => Look::Whole(Head { bytes: end, body }),
+            Ok(body) => {
+                let plain = Plain::of(&request, bytes).filter(|_| body == Framing::Length(0));
+                Look::Whole(Head { bytes: end, body, plain })
+            }
             Err(refusal) => Look::Refused(refusal),
         },
         Ok(httparse::Status::Partial) if bytes.len() > limits.head => Look::Refused(Refusal::LARGE_HEAD),
@@ -148,11 +155,15 @@ mod tests {
         ClientLimits { connections: 1, request_line: 40, head: 200, fields: 5, body: 1, requests_per_connection: 1 };
 
     fn check(text: &str, want: Look) {
-        assert_eq!(look(text.as_bytes(), &LIMITS, true), want, "{text:?}");
+        let got = match look(text.as_bytes(), &LIMITS, true) {
+            Look::Whole(head) => Look::Whole(Head { plain: None, ..head }),
+            other => other,
+        };
+        assert_eq!(got, want, "{text:?}");
     }
 
     fn whole(text: &str, body: Framing) {
-        check(text, Look::Whole(Head { bytes: text.len(), body }));
+        check(text, Look::Whole(Head { bytes: text.len(), body, plain: None }));
     }
 
     fn refused(text: &str, refusal: Refusal) {
@@ -172,7 +183,7 @@ mod tests {
         whole("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", Framing::Length(0));
         whole("GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", Framing::Length(0));
         let two = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b";
-        check(two, Look::Whole(Head { bytes: two.len() - 6, body: Framing::Length(0) }));
+        check(two, Look::Whole(Head { bytes: two.len() - 6, body: Framing::Length(0), plain: None }));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! take the last response with it; so the front door can ask for what is left of a connection ([`ClientStream::watch`]).
 
 use super::date::{Written, write_head};
+use crate::store::body::Body;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -24,8 +25,10 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// What is kept of writes is no more than this, heads aside, and reads of a body are at most so large.
 const GATHER_BYTES: usize = 16 << 10;
@@ -82,6 +85,33 @@ impl ClientStream {
         let Self { inner: Some(inner), early, .. } = self else { return Ok(0) };
         early.reserve(READ_BYTES);
         inner.read_buf(early).await
+    }
+
+    /// A request was answered in the express lane: its head is over.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.early.advance(bytes.min(self.early.len()));
+    }
+
+    /// Writes an answer of the express lane: what is in `head`, and then the body.
+    ///
+    /// # Errors
+    /// Those of the connection; [`io::ErrorKind::TimedOut`] if a write makes no progress for `patience`.
+    pub(super) async fn answer(&mut self, head: &[u8], body: Option<&Body>, patience: Duration) -> io::Result<()> {
+        let Some(inner) = &mut self.inner else { return Err(io::ErrorKind::NotConnected.into()) };
+        within(patience, inner.write_all(head)).await?;
+        let mut offset = 0;
+        while let Some(block) = body.and_then(|body| body.block_at(offset)) {
+            offset += block.len() as u64;
+            let mut left = &block[..];
+            while !left.is_empty() {
+                let n = within(patience, inner.write(left)).await?;
+                if n == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                left = &left[n..];
+            }
+        }
+        within(patience, inner.flush()).await
     }
 
     /// Lets the next `bytes` bytes out; `None` for all that come. They are one request, whose response is due.
@@ -218,6 +248,10 @@ impl AsyncWrite for ClientStream {
         ready!(self.poll_write_gathered(cx))?;
         self.poll_inner()?.poll_shutdown(cx)
     }
+}
+
+async fn within<T>(patience: Duration, act: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(patience, act).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 #[async_trait]

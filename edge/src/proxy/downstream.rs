@@ -15,6 +15,8 @@ use crate::core::site_rule::{self, apply_changes};
 use crate::core::tier::{TIER_FIELD, TierReply};
 use crate::core::time::{http_date_value, parse_http_date};
 use crate::node::NodeState;
+use crate::snapshot::SiteRuntime;
+use crate::store::entry::Entry;
 use crate::store::lookup::Miss;
 use crate::telemetry::CacheOutcome;
 use bytes::Bytes;
@@ -117,6 +119,32 @@ pub(super) fn write_response(
         session.set_keepalive(None);
     }
     Ok(())
+}
+
+/// The fields of a hit for a client, but those that change with time, and that of this exchange: what [`write_response`]
+/// makes of a stored response of a site without rules. `None` if that hangs on more than the two.
+pub(crate) fn hit_fields(site: &SiteRuntime, entry: &Entry) -> Option<HeaderMap> {
+    let mut headers = entry.head.clone();
+    remove_connection_fields(&mut headers);
+    for name in [TIER_FIELD, DATE_FIELD] {
+        headers.remove(name);
+    }
+    if !site.site.expose_tags {
+        for field in &site.site.tag_fields {
+            headers.remove(field);
+        }
+    }
+    headers.get(header::DATE).filter(|date| parse_http_date(date).is_some())?;
+    for name in [&CACHE_STATUS, &PROXY_STATUS, &REQUEST_ID, &header::AGE] {
+        headers.remove(name);
+    }
+    if entry.status == StatusCode::NO_CONTENT {
+        remove_framing(&mut headers);
+    } else {
+        headers.remove(header::TRANSFER_ENCODING);
+        headers.insert(header::CONTENT_LENGTH, entry.body.len().into());
+    }
+    Some(headers)
 }
 
 /// What the tier below is told of purges; `None` if the request is not from a tier.

@@ -6,6 +6,7 @@ use crate::core::key::CacheKey;
 use crate::core::partial::Part;
 use crate::core::purge::{Fence, Mark, Subject};
 use crate::core::vary::VaryRule;
+use arc_swap::ArcSwapOption;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 
@@ -39,12 +40,24 @@ pub struct Entry {
     pub part: Option<Part>,
     /// Whether it was only ever had with credentials.
     pub authorized: bool,
+    /// Its head as a hit begins with it, once one has been answered in the express lane.
+    pub written: ArcSwapOption<Written>,
+}
+
+/// The head of a hit, as it is written for one fleet file.
+#[derive(Debug)]
+pub struct Written {
+    /// Of which snapshot: see [`crate::snapshot::Snapshot::id`].
+    pub snapshot: u64,
+    /// The bytes, up to where what changes with time begins.
+    pub head: Box<[u8]>,
 }
 
 impl Entry {
     /// Bytes that it takes: body, head and [`OVERHEAD_BYTES`].
     pub fn bytes(&self) -> u64 {
         let fields = self.head.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>();
-        self.body.len() + (fields + self.subject.heap_bytes()) as u64 + OVERHEAD_BYTES
+        // The fields once as such, and once as they are written.
+        self.body.len() + (2 * fields + self.subject.heap_bytes()) as u64 + OVERHEAD_BYTES
     }
 }

@@ -9,8 +9,9 @@ use crate::core::freshness::{Freshness, Lifetime};
 use crate::core::key::CacheKey;
 use crate::core::purge::{Fence, Mark};
 use crate::core::store_rule::RequestHead;
-use crate::core::vary::VaryRule;
+use crate::core::vary::{VariantKey, VaryRule};
 use crate::wire::stats::StoreStats;
+use arc_swap::ArcSwapOption;
 use http::Method;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
@@ -190,6 +191,24 @@ impl MemoryStore {
         found
     }
 
+    /// The complete response for a URL whose responses vary by nothing, or in one way alone, for which `variant` has a key.
+    /// What this finds [`MemoryStore::lookup`] would find first.
+    pub fn ready(
+        &self,
+        primary: &CacheKey,
+        variant: impl FnOnce(&VaryRule) -> Option<VariantKey>,
+    ) -> Option<Arc<Entry>> {
+        let entry = match self.content(primary)? {
+            Content::Entry(entry) => entry,
+            Content::Varies(varies) => match varies.ways() {
+                [way] => self.entry(&primary.variant(variant(&way.rule)?.0, way.generation))?,
+                _ => return None,
+            },
+            Content::Also(_) => return None,
+        };
+        entry.body.is_complete().then_some(entry)
+    }
+
     /// The complete response that a request selects. Of several that match, the newest one counts (RFC 9111 §4.1), but one
     /// that is of use before one that is not.
     fn variant(&self, lookup: &Lookup, ways: &[Way], usable: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
@@ -279,6 +298,7 @@ impl MemoryStore {
             vary: plan.vary,
             part: plan.part,
             authorized: plan.authorized,
+            written: ArcSwapOption::empty(),
         });
         let content_length = plan.content_length;
         Fill { store: self.clone(), entry, by_language, content_length, outgrown: false, ended: false }
@@ -322,6 +342,7 @@ impl MemoryStore {
             vary: old.vary.clone(),
             part: old.part.clone(),
             authorized: old.authorized && plan.authorized,
+            written: ArcSwapOption::empty(),
         });
         self.replace(old, &fresh);
         fresh
@@ -342,6 +363,7 @@ impl MemoryStore {
             vary: old.vary.clone(),
             part: old.part.clone(),
             authorized: old.authorized,
+            written: ArcSwapOption::empty(),
         });
         self.replace(old, &stale);
     }

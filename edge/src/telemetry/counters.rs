@@ -20,6 +20,7 @@ pub(super) mod name {
     pub(in super::super) const REQUESTS: &str = "cdn.requests";
     pub(in super::super) const BODY_BYTES_SENT: &str = "cdn.response.body.sent";
     pub(in super::super) const BODY_BYTES_FROM_STORE: &str = "cdn.response.body.from_store";
+    pub(in super::super) const EXPRESS_REQUESTS: &str = "cdn.requests.express";
     pub(in super::super) const UPSTREAM_REQUESTS: &str = "cdn.upstream.requests";
     pub(in super::super) const UPSTREAM_BODY_BYTES: &str = "cdn.upstream.response.body";
     pub(in super::super) const UPSTREAM_ERRORS: &str = "cdn.upstream.errors";
@@ -37,6 +38,7 @@ pub struct Counters {
     by_outcome: [AtomicU64; CacheOutcome::ALL.len()],
     body_bytes_sent: AtomicU64,
     body_bytes_from_store: AtomicU64,
+    express_requests: AtomicU64,
     upstream_requests: AtomicU64,
     upstream_body_bytes: AtomicU64,
     upstream_errors: AtomicU64,
@@ -50,6 +52,12 @@ impl Counters {
         if outcome.from_store() {
             self.body_bytes_from_store.fetch_add(body_bytes, Ordering::Relaxed);
         }
+    }
+
+    /// A hit was answered in the express lane.
+    pub fn answered_express(&self, body_bytes: u64) {
+        self.answered(CacheOutcome::Hit, body_bytes);
+        self.express_requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request is sent to the tier above.
@@ -164,11 +172,12 @@ fn register(meter: &Meter, shared: &Arc<Shared>) {
         })
         .build();
     type Pick = fn(&Counters) -> &AtomicU64;
-    let by_site: [(&'static str, &'static str, &'static str, Pick); 5] = [
+    let by_site: [(&'static str, &'static str, &'static str, Pick); 6] = [
         (name::BODY_BYTES_SENT, "By", "Bytes of response bodies sent", |c| &c.body_bytes_sent),
         (name::BODY_BYTES_FROM_STORE, "By", "Bytes of response bodies sent from the store", |c| {
             &c.body_bytes_from_store
         }),
+        (name::EXPRESS_REQUESTS, "{request}", "Hits answered in the express lane", |c| &c.express_requests),
         (name::UPSTREAM_REQUESTS, "{request}", "Requests sent to the tier above", |c| &c.upstream_requests),
         (name::UPSTREAM_BODY_BYTES, "By", "Bytes of response bodies received from the tier above", |c| {
             &c.upstream_body_bytes

@@ -93,6 +93,7 @@ fn add(counts: &mut Counts, instrument: &str, status: Option<&str>, value: u64) 
         }
         (name::BODY_BYTES_SENT, _) => counts.body_bytes_sent += value,
         (name::BODY_BYTES_FROM_STORE, _) => counts.body_bytes_from_store += value,
+        (name::EXPRESS_REQUESTS, _) => counts.express_requests += value,
         (name::UPSTREAM_REQUESTS, _) => counts.upstream_requests += value,
         (name::UPSTREAM_BODY_BYTES, _) => counts.upstream_body_bytes += value,
         (name::UPSTREAM_ERRORS, _) => counts.upstream_errors += value,

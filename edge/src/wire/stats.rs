@@ -65,6 +65,9 @@ pub struct Counts {
     pub body_bytes_sent: u64,
     /// Bytes of response bodies among them that came from the store.
     pub body_bytes_from_store: u64,
+    /// Hits among them that were answered in the express lane.
+    #[serde(default)]
+    pub express_requests: u64,
     /// Requests sent to the tier above.
     pub upstream_requests: u64,
     /// Bytes of response bodies received from the tier above.

@@ -4,6 +4,7 @@
 mod stage;
 mod support;
 
+mod express;
 mod front_door;
 mod key_rules;
 mod lifecycle;

@@ -189,3 +189,22 @@ proptest! {
         prop_assert_eq!(normalise_accept_encoding(&headers(&[("accept-encoding", once)])), once);
     }
 }
+
+#[test]
+fn keys_by_encoding_are_those_of_the_whole_request() {
+    let rule = |vary: &str| VaryRule::from_response(&headers(&[("vary", vary)])).expect("a rule");
+    for accept_language in [AcceptLanguage::AsReceived, AcceptLanguage::Normalised] {
+        let policy = VaryPolicy { accept_language, ..VaryPolicy::default() };
+        for lines in [&[][..], &["gzip"], &["gzip, br"], &["br;q=0, *"], &["identity", "br"], &["x-gzip;q=0.5"], &["\"a, b"]] {
+            let request = headers(&lines.iter().map(|line| ("accept-encoding", *line)).collect::<Vec<_>>());
+            let bytes = || lines.iter().map(|line| line.as_bytes());
+            let rule_of_one = rule("Accept-Encoding");
+            assert_eq!(rule_of_one.key_by_encoding(bytes(), policy), Some(rule_of_one.variant_key(&request, policy)));
+            for other in ["", "Accept", "Accept-Encoding, Accept"] {
+                assert_eq!(rule(other).key_by_encoding(bytes(), policy), None, "{other:?}");
+            }
+            let as_sent = VaryPolicy { accept_encoding: AcceptEncoding::AsReceived, ..policy };
+            assert_eq!(rule_of_one.key_by_encoding(bytes(), as_sent), None);
+        }
+    }
+}
