@@ -40,9 +40,9 @@ pub mod upstream;
 #[cfg(feature = "server")]
 pub mod admin;
 #[cfg(feature = "server")]
-mod following;
-#[cfg(feature = "server")]
 mod express;
+#[cfg(feature = "server")]
+mod following;
 #[cfg(feature = "server")]
 pub mod front_door;
 #[cfg(feature = "server")]

@@ -236,7 +236,8 @@ impl NodeState {
 
     /// Its member of Cache-Status for a hit (RFC 9211), without parameters.
     pub fn hit_member(&self) -> String {
-        CacheStatus { cache: &self.info.node, handling: Handling::Hit, ttl_secs: None, key: None, detail: None }.to_member()
+        CacheStatus { cache: &self.info.node, handling: Handling::Hit, ttl_secs: None, key: None, detail: None }
+            .to_member()
     }
 
     /// What this node says of itself in the CDN-Loop of a request for a URL, to know the request again if it comes back.

@@ -139,7 +139,17 @@ impl Snapshot {
         }
         let tier_key = secret.map(|secret| TierKey::derive(secret.as_bytes()));
         let follow_token = tier_key.as_ref().map(TierKey::follow_token);
-        Ok(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), hosts, key_rules, tier_key, follow_token, tokens, pop, node, fleet })
+        Ok(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            hosts,
+            key_rules,
+            tier_key,
+            follow_token,
+            tokens,
+            pop,
+            node,
+            fleet,
+        })
     }
 
     /// The site of a host in its one form, and the host as the site lists it: [`Fleet::site_of_host`] by one or two

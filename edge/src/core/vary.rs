@@ -161,15 +161,11 @@ impl VaryRule {
 
     /// [`VaryRule::variant_key`] of a request with these lines of `Accept-Encoding`, without its other fields: `None` where
     /// those count, or the lines count as they stand. There are four such keys, which are made once.
-    pub fn key_by_encoding<'l>(
-        &self,
-        lines: impl Iterator<Item = &'l [u8]>,
-        policy: VaryPolicy,
-    ) -> Option<VariantKey> {
-        static KEYS: [LazyLock<[VariantKey; 4]>; 2] =
-            [const { LazyLock::new(|| encoding_keys(AcceptLanguage::AsReceived)) }, const {
-                LazyLock::new(|| encoding_keys(AcceptLanguage::Normalised))
-            }];
+    pub fn key_by_encoding<'l>(&self, lines: impl Iterator<Item = &'l [u8]>, policy: VaryPolicy) -> Option<VariantKey> {
+        static KEYS: [LazyLock<[VariantKey; 4]>; 2] = [
+            const { LazyLock::new(|| encoding_keys(AcceptLanguage::AsReceived)) },
+            const { LazyLock::new(|| encoding_keys(AcceptLanguage::Normalised)) },
+        ];
         let is_alone = matches!(&*self.fields, [field] if *field == header::ACCEPT_ENCODING);
         if !is_alone || policy.accept_encoding != AcceptEncoding::Normalised {
             return None;

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn whatever_asks_for_more_is_not() {
-        for line in ["POST / HTTP/1.1", "GET / HTTP/1.0", "get / HTTP/1.1", "GET http://a/ HTTP/1.1", "GET * HTTP/1.1"] {
+        for line in ["POST / HTTP/1.1", "GET / HTTP/1.0", "get / HTTP/1.1", "GET http://a/ HTTP/1.1", "GET * HTTP/1.1"]
+        {
             assert_eq!(plain(&format!("{line}\r\nHost: a\r\n\r\n")), None, "{line}");
         }
         for target in ["/%41", "/a#b", "/a|b", "/\u{e4}", "/a\"", "/[", "/a^", "/\\"] {

@@ -91,14 +91,8 @@ impl Fill {
     }
 
     /// For one request that has no lease: nobody joins it.
-    pub(super) fn unleased(
-        proc: ProcId,
-        key: Key,
-        stored: Option<Arc<Entry>>,
-        asked: Option<Asked>,
-        stores: bool,
-    ) -> Self {
-        Self { stores, unleased: true, ..Self::new(proc, key, stored, asked, true) }
+    pub(super) fn unleased(proc: ProcId, key: Key, asked: Option<Asked>, stores: bool) -> Self {
+        Self { stores, unleased: true, ..Self::new(proc, key, None, asked, true) }
     }
 
     /// A HEAD for one request.

@@ -291,8 +291,10 @@ impl Serve {
         if !self.is_leased && rules::on(Rule::NoLeaseNoJoin) {
             world.cover.count("fetches without a lease");
             self.tries += 1;
-            let (stored, stores) = (self.found.clone().filter(|_| validate), world.roll(id, 2) == 0);
-            let fill = Fill::unleased(self.proc, self.key, stored, self.asked, stores);
+            // End to end, as a node passes it: what is stored has no say in it, its validator neither. A 304 would tell of
+            // what the tier above has stored; a purge that this node has missed may select the one here, by other tags.
+            let stores = world.roll(id, 2) == 0;
+            let fill = Fill::unleased(self.proc, self.key, self.asked, stores);
             return At::Awaits(self.begin(id, fill, world));
         }
         if let Some(held) = world.procs[self.proc].held.get(&self.key).copied() {

@@ -104,7 +104,7 @@ const NEEDED: &[(&[Rule], Range<u64>)] = &[
     (&[Rule::LeaseMargin], 0..400),
     (&[Rule::GrantBeforeHead], 0..100),
     (&[Rule::RestartAssumesLeases], 0..100),
-    (&[Rule::RestoredBeginsEpoch], 500..1500),
+    (&[Rule::RestoredBeginsEpoch], 5000..5500),
     (&[Rule::LeaseReadPerRequest], 0..400),
     (&[Rule::AppliedAfterLease], 0..200),
     (&[Rule::NoLeaseNoReuse], 0..400),

@@ -195,7 +195,9 @@ fn keys_by_encoding_are_those_of_the_whole_request() {
     let rule = |vary: &str| VaryRule::from_response(&headers(&[("vary", vary)])).expect("a rule");
     for accept_language in [AcceptLanguage::AsReceived, AcceptLanguage::Normalised] {
         let policy = VaryPolicy { accept_language, ..VaryPolicy::default() };
-        for lines in [&[][..], &["gzip"], &["gzip, br"], &["br;q=0, *"], &["identity", "br"], &["x-gzip;q=0.5"], &["\"a, b"]] {
+        for lines in
+            [&[][..], &["gzip"], &["gzip, br"], &["br;q=0, *"], &["identity", "br"], &["x-gzip;q=0.5"], &["\"a, b"]]
+        {
             let request = headers(&lines.iter().map(|line| ("accept-encoding", *line)).collect::<Vec<_>>());
             let bytes = || lines.iter().map(|line| line.as_bytes());
             let rule_of_one = rule("Accept-Encoding");
