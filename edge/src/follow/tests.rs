@@ -188,8 +188,7 @@ async fn who_is_far_behind_catches_up_within_the_process() {
         let node = Node::new(&home, fra.clone(), Known::NOTHING);
         node.until("caught up").await;
         node.task.abort();
-        let known = node.noted.known.lock().expect("it knows something");
-        known
+        node.noted.known.lock().expect("it knows something")
     };
     no_stream(&home, &fra).await;
     let mut last = Position::ZERO;
