@@ -507,6 +507,8 @@ impl Fill {
             if let Some(key) = self.by_language {
                 self.store.put(key, Slot::also(&self.entry));
             }
+            // A lookup that looked into the store before and among the fills after has found it in neither: it looks again.
+            self.store.note(self.entry.key);
             self.store.end(&self.entry);
         }
         self.ended = true;
