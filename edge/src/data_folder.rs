@@ -173,7 +173,7 @@ impl DataFolder {
         let state = State { at: known.at.to_string(), chain: known.chain.to_string() };
         let text = serde_json::to_vec(&state)
             .map_err(|error| DataError::Damaged { path: path.clone(), what: error.to_string() })?;
-        write_durably(&path, &text).map_err(|cause| DataError::Io { path, doing: "written", cause })
+        write_durably(&path, |_| Ok(text)).map_err(|cause| DataError::Io { path, doing: "written", cause })
     }
 }
 
@@ -181,13 +181,8 @@ impl DataFolder {
 /// it holds the same, since the process that has the first may run.
 fn make_id(path: &Path, id_path: &Path) -> io::Result<RecordId> {
     let id = new_id(path);
-    let beside = id_path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    // What it is called is no matter, so it may be written under this name, and get its own then.
-    write!(file, "{id} {}", place_of(&beside)?)?;
-    file.sync_all()?;
-    fs::rename(&beside, id_path)?;
-    sync_entry(id_path)?;
+    // What a file is called is no part of its place: it gets its own name when it is written.
+    write_durably(id_path, |beside| Ok(format!("{id} {}", place_of(beside)?).into_bytes()))?;
     Ok(id)
 }
 
@@ -200,16 +195,18 @@ fn place_of(path: &Path) -> io::Result<String> {
 
 /// Another one each time.
 fn new_id(path: &Path) -> RecordId {
-    let seed = format!("{} {} {}", clock::now().as_millis(), std::process::id(), path.display());
+    // A millisecond is long enough for two of them.
+    let moment = (clock::now().as_millis(), clock::boot_time().as_nanos());
+    let seed = format!("{moment:?} {} {}", std::process::id(), path.display());
     let hex = blake3::hash(seed.as_bytes()).to_hex();
     RecordId::new(&hex[..16]).unwrap_or_else(|| unreachable!("hexadecimal digits make an id"))
 }
 
-/// Writes a file whole or not at all.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file whole or not at all. `content` is told where the file is until then.
+fn write_durably(path: &Path, content: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
+    file.write_all(&content(&beside)?)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     sync_entry(path)
