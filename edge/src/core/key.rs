@@ -65,6 +65,13 @@ impl fmt::Debug for CacheKey {
     }
 }
 
+/// 16 bytes, from 32 lower-case hexadecimal digits.
+pub(crate) fn parse_digits(text: &str) -> Option<[u8; 16]> {
+    let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    (text.len() == 32 && text.bytes().all(is_hex)).then_some(())?;
+    Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
+}
+
 /// BLAKE3 over parts, each preceded by its length, under a domain name of its own.
 pub(crate) struct Framed(blake3::Hasher);
 

@@ -5,7 +5,7 @@
 //! others hides more, or goes past what is stored.
 
 use super::id::SiteId;
-use super::key::Framed;
+use super::key::{Framed, parse_digits};
 use super::url::QueryRule;
 use http::HeaderName;
 use std::fmt;
@@ -48,9 +48,7 @@ impl KeyRules {
 
     /// Reads what [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        (text.len() == 32 && text.bytes().all(is_hex)).then_some(())?;
-        Some(Self(u128::from_str_radix(text, 16).ok()?.to_be_bytes()))
+        parse_digits(text).map(Self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The chain of a log's records: by its last link two logs are told apart, however alike their positions are.
 
 use super::position::Position;
-use crate::core::key::Framed;
+use crate::core::key::{Framed, parse_digits};
 use std::fmt;
 
 /// The chain hash at a position: 128 bits of BLAKE3 over the one before it, the position, and the record's bytes as they are
@@ -35,10 +35,7 @@ impl Chain {
 
     /// Reads what [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        (text.len() == 32 && text.bytes().all(is_hex)).then_some(())?;
-        let number = u128::from_str_radix(text, 16).ok()?;
-        Some(Self(number.to_be_bytes()))
+        parse_digits(text).map(Self)
     }
 }
 
