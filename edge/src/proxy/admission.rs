@@ -110,8 +110,7 @@ pub(super) fn admit(node: &NodeState, session: &mut Session, ctx: &mut Context) 
         Some(Pass::Upgrade)
     } else if !node.uses_store(&ctx.snapshot) {
         Some(Pass::NoPurgeLog)
-    } else if ctx.tier.as_ref().is_some_and(|hop| hop.rules != site.key_rules) {
-        // See `Context::has_other_rules_below`.
+    } else if ctx.has_other_rules_below(&site) {
         Some(Pass::KeyRules)
     } else {
         None

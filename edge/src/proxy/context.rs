@@ -232,10 +232,9 @@ impl Context {
         }
     }
 
-    /// Whether the tier below makes keys by other rules.
-    pub(super) fn has_other_rules_below(&self) -> bool {
-        let own = self.target.as_ref().map(|(_, site)| site.key_rules);
-        self.tier.as_ref().is_some_and(|hop| Some(hop.rules) != own)
+    /// Whether the tier below makes keys of a site by other rules.
+    pub(super) fn has_other_rules_below(&self, site: &SiteRuntime) -> bool {
+        self.tier.as_ref().is_some_and(|hop| hop.rules != site.key_rules)
     }
 
     /// Begins the request's dealings with the store.

@@ -71,10 +71,8 @@ pub(super) fn write_response(
         headers.insert(TIER_FIELD, reply);
     }
     if let Some((url, site)) = &ctx.target {
-        if !site.site.expose_tags && !answers_tier(node, ctx) {
-            for field in &site.site.tag_fields {
-                headers.remove(field);
-            }
+        if !answers_tier(node, ctx) {
+            hide_tags(headers, site);
         }
         let rules = site_rule::for_response(&site.site.rules, &url.path, &request.headers, headers);
         if rules.strip_cookies == Some(true) {
@@ -129,11 +127,7 @@ pub(crate) fn hit_fields(site: &SiteRuntime, entry: &Entry) -> Option<HeaderMap>
     for name in [TIER_FIELD, DATE_FIELD] {
         headers.remove(name);
     }
-    if !site.site.expose_tags {
-        for field in &site.site.tag_fields {
-            headers.remove(field);
-        }
-    }
+    hide_tags(&mut headers, site);
     headers.get(header::DATE).filter(|date| parse_http_date(date).is_some())?;
     for name in [&CACHE_STATUS, &PROXY_STATUS, &REQUEST_ID, &header::AGE] {
         headers.remove(name);
@@ -196,12 +190,9 @@ pub(super) async fn write_interim(
         remove_cookies(headers);
     }
     if let Ok(site) = ctx.site()
-        && !site.site.expose_tags
         && !answers_tier(node, ctx)
     {
-        for field in &site.site.tag_fields {
-            headers.remove(field);
-        }
+        hide_tags(headers, site);
     }
     *response = ResponseHeader::from(parts);
     // RFC 9110 §15.2: HTTP/1.0 knows no interim responses. And once one is written, Pingora answers with nothing stale
@@ -223,6 +214,15 @@ pub(super) async fn write_interim(
 fn remove_framing(headers: &mut HeaderMap) {
     for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
         headers.remove(name);
+    }
+}
+
+/// Tags are for purges, and clients see them only where the site says so.
+fn hide_tags(headers: &mut HeaderMap, site: &SiteRuntime) {
+    if !site.site.expose_tags {
+        for field in &site.site.tag_fields {
+            headers.remove(field);
+        }
     }
 }
 

@@ -35,8 +35,9 @@ impl Posting {
 /// A request is about to be sent.
 pub(super) fn enter(node: &NodeState, session: &Session, ctx: &mut Context) -> Result<()> {
     // As with every other response, only what a purge would reach.
-    let is_reached = node.uses_store(&ctx.snapshot) && !ctx.has_other_rules_below();
-    let stores_posts = ctx.site()?.site.store_posts && is_reached;
+    let site = ctx.site()?;
+    let is_reached = node.uses_store(&ctx.snapshot) && !ctx.has_other_rules_below(site);
+    let stores_posts = site.site.store_posts && is_reached;
     if stores_posts && ctx.pass == Some(Pass::Method) && session.req_header().method == Method::POST {
         ctx.posting.fetch = Some(node.in_flight.enter(ctx.url()?.cache_key()));
     }
